@@ -1,0 +1,104 @@
+# The two commands: `make up` starts the pipeline, `make test` tests everything. `make help` lists the rest.
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null | sed 's/^v//' || true)
+COMMIT  := $(shell git rev-parse --short HEAD 2>/dev/null || true)
+PKG     := github.com/docker-telemetry/docker-telemetry
+LDFLAGS := -s -w -X $(PKG)/internal/version.Commit=$(COMMIT) $(if $(VERSION),-X $(PKG)/internal/version.Version=$(VERSION))
+
+# lab: images built here (`make lab`); upstream: pulled from the registries.
+IMAGES ?=
+# Where a failed scenario leaves what it saw.
+export DT_ARTIFACTS ?= $(CURDIR)/.artifacts
+export CGO_ENABLED = 0
+
+# Starts a private engine where none answers, and points the recipe at it.
+ENGINE = hack/engine.sh ensure && eval "$$(hack/engine.sh env)"
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: build
+build: ## Build the plugin to bin/docker-telemetry
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/docker-telemetry ./cmd/docker-telemetry
+
+.PHONY: install
+install: ## Install the plugin for this user
+	./install.sh
+
+.PHONY: uninstall
+uninstall: ## Remove what install made; PURGE=1 removes state and certificates as well
+	./install.sh --uninstall $(if $(PURGE),--purge)
+
+.PHONY: up
+up: install ## Build, install the plugin, start the pipeline (IMAGES=lab builds the images first)
+	@$(ENGINE)
+	$(if $(filter lab,$(IMAGES)),e2e/lab/build.sh)
+	docker telemetry pull --missing || { echo 'hint: where no image registry answers: make up IMAGES=lab' >&2; exit 1; }
+	docker telemetry up $(ARGS)
+	hack/engine.sh env | sed 's/^/run this first in your shell: /'
+
+.PHONY: test
+test: lint unit vrl test-install e2e ## Test everything, end to end included
+
+.PHONY: unit
+unit: ## Unit tests of the product and of the lab's stand-ins
+	go vet ./...
+	go test ./...
+	cd e2e/lab && go vet ./... && go test ./...
+
+.PHONY: vrl
+vrl: ## Compile and run the bundle's VRL with the real VRL compiler
+	cd e2e/vrl && npm ci --no-audit --no-fund --loglevel=error && npm test
+
+.PHONY: test-install
+test-install: ## Install, re-install and uninstall in a throw-away home
+	hack/test-install.sh
+
+.PHONY: lint
+lint: bin/golangci-lint ## Lint, with the import table of DESIGN
+	bin/golangci-lint run ./...
+	command -v shellcheck >/dev/null && shellcheck install.sh hack/*.sh e2e/lab/*.sh
+
+.PHONY: lab
+lab: ## Build the lab's images under the names that the bundle pins
+	@$(ENGINE)
+	e2e/lab/build.sh
+
+.PHONY: e2e
+e2e: build bin/docker-compose ## Scenarios on a real engine (IMAGES=upstream pulls instead of building the lab)
+	@$(ENGINE)
+	$(if $(filter upstream,$(IMAGES)),hack/pull.sh,e2e/lab/build.sh)
+	go test -tags e2e -count=1 -timeout 40m -v ./e2e/
+
+.PHONY: bench
+bench: build bin/docker-compose ## Ratios against docker compose, from one run each
+	@$(ENGINE)
+	e2e/lab/build.sh
+	go test -tags bench -count=1 -timeout 30m -v ./e2e/bench/
+
+.PHONY: fuzz
+fuzz: ## Each fuzzer for FUZZTIME (default 20s)
+	hack/fuzz.sh $(or $(FUZZTIME),20s)
+
+.PHONY: demo
+demo: up ## Start the pipeline and a container that logs
+	docker run --rm --label telemetry.demo=true docker-telemetry-lab/busybox:1 sh -c 'echo "level=warn msg=\"hello from a demo container\""'
+
+.PHONY: docs
+docs: ## Write docs/reference and the dashboards from the source
+	go run ./tools/docsgen
+	go run ./hack/dashgen
+
+.PHONY: engine-down
+engine-down: ## Stop the private engine, if make started one
+	hack/engine.sh stop
+
+bin/golangci-lint: hack/tools/go.mod
+	cd hack/tools && go build -o $(CURDIR)/bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/docker-compose: hack/tools/go.mod
+	cd hack/tools && go build -o $(CURDIR)/bin/docker-compose github.com/docker/compose/v5/cmd

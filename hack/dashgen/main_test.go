@@ -1,0 +1,27 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/dashboards"
+	"gotest.tools/v3/assert"
+)
+
+func TestRunReplacesTheFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	assert.NilError(t, run(dir))
+
+	stale := filepath.Join(dir, "renamed.json")
+	other := filepath.Join(dir, "README.md")
+	assert.NilError(t, os.WriteFile(stale, []byte("{}"), 0o600))
+	assert.NilError(t, os.WriteFile(other, nil, 0o600))
+	assert.NilError(t, run(dir))
+
+	_, err := os.Stat(stale)
+	assert.Assert(t, os.IsNotExist(err))
+	entries, err := os.ReadDir(dir)
+	assert.NilError(t, err)
+	assert.Equal(t, len(entries), len(dashboards.All())+1)
+}

@@ -1,0 +1,190 @@
+// Package settings works out what a stack is to be: what the state remembers, what the caller asks for now, and the
+// certificates and credentials, made on the first use.
+package settings
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/netip"
+	"time"
+
+	"github.com/docker-telemetry/docker-telemetry/certs"
+	"github.com/docker-telemetry/docker-telemetry/internal/credentials"
+	"github.com/docker-telemetry/docker-telemetry/internal/state"
+	"github.com/docker-telemetry/docker-telemetry/internal/version"
+	"github.com/docker-telemetry/docker-telemetry/stack"
+)
+
+// Defaults of a new stack: loopback only, and the port the documentation names.
+const (
+	DefaultBind = "127.0.0.1"
+	DefaultPort = 8082
+)
+
+// Request is what a caller asks for; a zero field keeps what the state remembers, or takes the default.
+type Request struct {
+	Bind         string
+	Port         int
+	DockerSocket string
+	Scale        map[string]int
+}
+
+// Source is where settings come from: the state folders and the engine they are for.
+type Source struct {
+	Root   state.Root
+	Stack  *state.Stack
+	Engine stack.Engine
+	Now    func() time.Time
+	Rand   io.Reader
+}
+
+// Result is a stack as it is to be.
+type Result struct {
+	File        state.File
+	Settings    stack.Settings
+	Credentials credentials.Set // empty when none were made yet
+	CA          []byte          // PEM of the CA certificate, nil when none was made yet
+	Known       bool            // the state knew this stack before
+}
+
+// Remember returns the settings from the state and the request and makes nothing. Where secrets do not exist yet,
+// a placeholder stands for each, so the result is good for showing and pulling but not for running.
+func (s Source) Remember(request Request) (Result, error) {
+	result, err := s.merge(request)
+	if err != nil {
+		return Result{}, err
+	}
+	result.Settings.Secrets = placeholders()
+	set, err := credentials.Read(s.Stack)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Result{}, err
+	}
+	if err == nil {
+		result.Credentials = set
+		maps.Copy(result.Settings.Secrets, secretFiles(set))
+	}
+	if ca, err := s.Root.CAFiles().ReadFile(certs.AuthorityCert); err == nil {
+		result.CA = ca
+	}
+	leaf, leafErr := s.Stack.ReadFile(certs.LeafCert)
+	key, keyErr := s.Stack.ReadFile(certs.LeafKey)
+	if leafErr == nil && keyErr == nil {
+		result.setCertificate(certs.Pair{Cert: leaf, Key: key, Issuer: result.CA})
+	}
+	return result, nil
+}
+
+// Prepare returns the settings and makes what is missing: the CA of this user, the gateway's certificate, random
+// credentials. The caller holds the stack's lock.
+func (s Source) Prepare(ctx context.Context, request Request) (Result, error) {
+	result, err := s.merge(request)
+	if err != nil {
+		return Result{}, err
+	}
+	result.Credentials, _, err = credentials.Ensure(s.Stack, s.Rand)
+	if err != nil {
+		return Result{}, err
+	}
+	result.Settings.Secrets = secretFiles(result.Credentials)
+	err = s.Root.WithCALock(ctx, func() error {
+		ca, leaf, _, err := certs.Ensure(s.Root.CAFiles(), s.Stack, certificateHosts(result.File.Bind), s.Now)
+		if err != nil {
+			return err
+		}
+		result.CA = ca
+		result.setCertificate(leaf)
+		return nil
+	})
+	return result, err
+}
+
+func (r Result) setCertificate(leaf certs.Pair) {
+	r.Settings.Secrets["gateway_cert"], r.Settings.Secrets["gateway_key"] = string(leaf.Chain()), string(leaf.Key)
+}
+
+func (s Source) merge(request Request) (Result, error) {
+	file, err := s.Stack.Load()
+	known := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Result{}, err
+	}
+	apply(&file, request)
+	if _, err := netip.ParseAddr(file.Bind); err != nil {
+		return Result{}, &stack.Error{
+			Text: fmt.Sprintf("%q is not an IP address to publish on", file.Bind), Advice: "the default is --bind 127.0.0.1", Usage: true,
+		}
+	}
+	if file.Port < 1 || file.Port > 65535 {
+		return Result{}, &stack.Error{
+			Text: fmt.Sprintf("%d is not a port", file.Port), Advice: "choose one from 1 to 65535, the default is 8082", Usage: true,
+		}
+	}
+	file.Version, file.Host, file.EngineID = version.Version, s.Engine.Name, s.Engine.ID
+	return Result{
+		File:  file,
+		Known: known,
+		Settings: stack.Settings{
+			Name: s.Stack.Name, Bind: file.Bind, Port: file.Port, Host: s.Engine.Name, Scale: file.Scale,
+			DockerSocket: orElse(file.DockerSocket, s.Engine.SocketPath), EngineAPI: s.Engine.API,
+		},
+	}, nil
+}
+
+func apply(file *state.File, request Request) {
+	file.Bind = orElse(request.Bind, orElse(file.Bind, DefaultBind))
+	if request.Port != 0 {
+		file.Port = request.Port
+	}
+	if file.Port == 0 {
+		file.Port = DefaultPort
+	}
+	file.DockerSocket = orElse(request.DockerSocket, file.DockerSocket)
+	if len(request.Scale) == 0 {
+		return
+	}
+	merged := map[string]int{}
+	maps.Copy(merged, file.Scale)
+	maps.Copy(merged, request.Scale)
+	file.Scale = merged
+}
+
+func orElse(first, second string) string {
+	if first != "" {
+		return first
+	}
+	return second
+}
+
+// certificateHosts are the names people reach the gateway by; an address of the host joins when it is bound to.
+func certificateHosts(bind string) []string {
+	hosts := []string{"localhost", "127.0.0.1", "::1"}
+	address, err := netip.ParseAddr(bind)
+	if err == nil && !address.IsLoopback() && !address.IsUnspecified() {
+		hosts = append(hosts, bind)
+	}
+	return hosts
+}
+
+// secretFiles gives the credentials the names that compose.yaml uses.
+func secretFiles(set credentials.Set) map[string]string {
+	files := map[string]string{"openobserve_env": string(set.OpenObserveEnv())}
+	for _, name := range []string{
+		"openobserve_user", "openobserve_password", "victoriametrics_user", "victoriametrics_password", "grafana_admin_password",
+	} {
+		files[name] = set[name]
+	}
+	return files
+}
+
+func placeholders() map[string]string {
+	files := map[string]string{}
+	for name := range secretFiles(credentials.Set{}) {
+		files[name] = "made by docker telemetry up"
+	}
+	files["gateway_cert"], files["gateway_key"] = files["openobserve_env"], files["openobserve_env"]
+	return files
+}

@@ -1,0 +1,109 @@
+package plugin
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/morikuni/aec"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/render"
+	"github.com/docker-telemetry/docker-telemetry/pipeline"
+)
+
+// printStatus prints the card for people: what it is and how it is, where to look, what it runs, what to type next.
+func printStatus(a *app, card statusJSON, proof *pipeline.Proof) {
+	paint := painter(a.deps.stdoutTerminal() && render.ColourWanted())
+	out := a.deps.stdout
+	fmt.Fprintf(out, "\n  %s  %s\n\n", paint(aec.Bold, render.Escape(card.Stack)), health(paint, card))
+	for _, line := range [][2]string{
+		{"Home", card.URLs["home"]}, {"Grafana", card.URLs["grafana"]},
+		{"OpenObserve", card.URLs["openobserve"]}, {"VictoriaMetrics", card.URLs["victoriametrics"]},
+	} {
+		row(out, line[0], paint(aec.CyanF, line[1]))
+	}
+	row(out, "Log-ins", "docker telemetry"+nameFlag(card.Stack)+" credentials show")
+	fmt.Fprintln(out)
+	row(out, "Components", components(paint, card))
+	if proof != nil {
+		row(out, "Proof", fmt.Sprintf("a marked log line was found in OpenObserve after %.1f s", proof.Took.Seconds()))
+	}
+	if card.Certificate != nil {
+		row(out, "Certificate", certificate(paint, *card.Certificate))
+	}
+	row(out, "Retention", fmt.Sprintf("metrics %s, logs %s", card.Retention["metrics"], card.Retention["logs"]))
+	row(out, "Engine", fmt.Sprintf("%s at %s (API %s)",
+		render.Escape(card.Engine.Version), render.Escape(card.Engine.Address), render.Escape(card.Engine.API)))
+	fmt.Fprintln(out)
+	flag := nameFlag(card.Stack)
+	for _, next := range [][2]string{
+		{"open", "the start page in a browser"},
+		{"logs -f", "what the components log"},
+		{"scale aggregator=3", "more aggregators"},
+		{"down", "stop and remove; the data stays"},
+	} {
+		fmt.Fprintf(out, "  %s %s\n", pad("docker telemetry"+flag+" "+next[0], 38+len(flag)), next[1])
+	}
+	fmt.Fprintln(out)
+}
+
+func row(out io.Writer, name, value string) { fmt.Fprintf(out, "  %s%s\n", pad(name, 17), value) }
+
+func pad(text string, width int) string {
+	return text + strings.Repeat(" ", max(1, width-len(text)))
+}
+
+func nameFlag(name string) string {
+	if name == "telemetry" {
+		return ""
+	}
+	return " --name " + name
+}
+
+type paintFunc func(colour aec.ANSI, text string) string
+
+func painter(on bool) paintFunc {
+	return func(colour aec.ANSI, text string) string {
+		if !on {
+			return text
+		}
+		return colour.Apply(text)
+	}
+}
+
+// health is said in words as well as in colour.
+func health(paint paintFunc, card statusJSON) string {
+	if card.Healthy {
+		return paint(aec.GreenF, "● healthy")
+	}
+	if card.Phase == "starting" {
+		return paint(aec.YellowF, "▲ an up was interrupted")
+	}
+	return paint(aec.RedF, "▲ not healthy")
+}
+
+func components(paint paintFunc, card statusJSON) string {
+	words := make([]string, 0, len(card.Components))
+	for _, component := range card.Components {
+		word := render.Escape(component.Name)
+		if want := max(1, component.Want); want > 1 || component.Ready != want {
+			word += fmt.Sprintf(" %d/%d", component.Ready, want)
+		}
+		if !component.Healthy {
+			word = paint(aec.RedF, word+" ▲")
+		}
+		words = append(words, word)
+	}
+	// Two lines: nine names do not fit 80 columns.
+	half := (len(words) + 1) / 2
+	return strings.Join(words[:half], "  ") + "\n" + strings.Repeat(" ", 19) + strings.Join(words[half:], "  ")
+}
+
+func certificate(paint paintFunc, cert certificateJSON) string {
+	text := fmt.Sprintf("%d days left, until %s", cert.DaysLeft, cert.NotAfter.Format(time.DateOnly))
+	if cert.DaysLeft < 30 {
+		return paint(aec.YellowF, text)
+	}
+	return text
+}

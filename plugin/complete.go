@@ -1,0 +1,33 @@
+package plugin
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/docker-telemetry/docker-telemetry/stack"
+)
+
+// Completion starts the plugin at each press of the key, so these read the disk at most and never the engine.
+
+func completeWords(words ...string) cobra.CompletionFunc {
+	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
+}
+
+func completeComponents(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return stack.Components(), cobra.ShellCompDirectiveNoFileComp
+}
+
+func completeScale(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{stack.Aggregator + "="}, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+}
+
+func (a *app) completeStacks(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	root, err := a.deps.root()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names, err := root.Stacks(a.deps.context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,146 @@
+package plugin
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/compose/v5/pkg/compose"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/render"
+	"github.com/docker-telemetry/docker-telemetry/internal/settings"
+	"github.com/docker-telemetry/docker-telemetry/internal/state"
+	"github.com/docker-telemetry/docker-telemetry/stack"
+	"github.com/docker-telemetry/docker-telemetry/stack/bundle"
+)
+
+// deps is everything a command reaches outside of itself. They are functions, so that building the command tree,
+// which happens at each `docker --help`, costs nothing.
+type deps struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	stdinTerminal  func() bool
+	stdoutTerminal func() bool
+	stderrTerminal func() bool
+	context        func() string // name of the Docker context
+	root           func() (state.Root, error)
+	manager        func(progress *render.Progress) (*stack.Manager, error)
+	now            func() time.Time
+	random         io.Reader
+	browse         func(url string) error
+}
+
+func newDeps(cli *command.DockerCli) deps {
+	return deps{
+		stdin: cli.In(), stdout: cli.Out(), stderr: cli.Err(),
+		stdinTerminal:  func() bool { return cli.In().IsTerminal() },
+		stdoutTerminal: func() bool { return cli.Out().IsTerminal() },
+		stderrTerminal: func() bool { return cli.Err().IsTerminal() },
+		context:        cli.CurrentContext,
+		root:           func() (state.Root, error) { return state.DefaultRoot(os.Getenv) },
+		manager: func(progress *render.Progress) (*stack.Manager, error) {
+			return newManager(cli, progress)
+		},
+		now:    time.Now,
+		random: rand.Reader,
+		browse: openBrowser,
+	}
+}
+
+func newManager(cli *command.DockerCli, progress *render.Progress) (*stack.Manager, error) {
+	// Client() ends the process when the endpoint cannot be resolved. DockerEndpoint() resolves the same and only
+	// prints the cause, so the refusal can be ours.
+	if cli.DockerEndpoint().Host == "" {
+		return nil, &stack.Error{
+			Text:   fmt.Sprintf("the Docker context %q cannot be used", cli.CurrentContext()),
+			Advice: "choose another: docker context ls",
+		}
+	}
+	options := []compose.Option{compose.WithPrompt(compose.AlwaysOkPrompt())}
+	if progress != nil {
+		options = append(options, compose.WithEventProcessor(progress))
+	}
+	service, err := compose.NewComposeService(cli, options...)
+	if err != nil {
+		return nil, fmt.Errorf("start the Compose SDK: %w", err)
+	}
+	manager := &stack.Manager{Compose: service, Docker: cli.Client(), Bundle: bundle.FS()}
+	if progress != nil {
+		manager.Progress = progress.On
+	}
+	return manager, nil
+}
+
+// session is one command at work on one stack.
+type session struct {
+	app      *app
+	manager  *stack.Manager
+	engine   stack.Engine
+	state    *state.Stack
+	source   settings.Source
+	progress *render.Progress
+}
+
+// open reaches the engine and finds the stack's state. title is the operation for the progress display, "" for none.
+func (a *app) open(ctx context.Context, title string) (*session, error) {
+	s := &session{app: a}
+	var err error
+	if title != "" {
+		s.progress, err = render.NewProgress(ctx, a.progress, title, a.deps.stderr, a.deps.stderrTerminal())
+		if err != nil {
+			return nil, &usageError{err: err}
+		}
+	}
+	root, err := a.deps.root()
+	if err != nil {
+		return nil, err
+	}
+	if s.state, err = root.Stack(a.deps.context(), a.name); err != nil {
+		return nil, &usageError{err: err, advice: hintOf(err)}
+	}
+	s.state.OnNotice = func(text string) { fmt.Fprintln(a.deps.stderr, "note:", render.Escape(text)) }
+	if s.manager, err = a.deps.manager(s.progress); err != nil {
+		return nil, err
+	}
+	if s.engine, err = s.manager.Inspect(ctx); err != nil {
+		return nil, err
+	}
+	s.source = settings.Source{Root: root, Stack: s.state, Engine: s.engine, Now: a.deps.now, Rand: a.deps.random}
+	return s, nil
+}
+
+// close ends the progress display; what is printed next does not run into it.
+func (s *session) close() {
+	if s.progress != nil {
+		s.progress.Close()
+	}
+}
+
+// lock takes the stack's lock and says who holds it while it waits.
+func (s *session) lock(ctx context.Context, verb string) (unlock func(), err error) {
+	release, err := s.state.LockWait(ctx, "docker telemetry "+verb, func(held state.LockedError) {
+		fmt.Fprintf(s.app.deps.stderr, "waiting: %s\n", held.Error())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		if err := release(); err != nil {
+			fmt.Fprintln(s.app.deps.stderr, "warning: release the lock:", err)
+		}
+	}, nil
+}
+
+func hintOf(err error) string {
+	if hinted, ok := err.(interface{ Hint() string }); ok {
+		return hinted.Hint()
+	}
+	return ""
+}
+
+func quoted(text string) string { return strconv.Quote(text) }

@@ -1,0 +1,102 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/render"
+	"github.com/docker-telemetry/docker-telemetry/stack"
+)
+
+// Exit codes, the whole table.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitFindings    = 3 // findings, unhealthy, or a threshold crossed
+	exitUnchecked   = 4 // could not check
+	exitInterrupted = 130
+)
+
+// usageError is a request that cannot be understood; nothing was tried.
+type usageError struct {
+	err    error
+	advice string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+func (e *usageError) Hint() string  { return e.advice }
+
+// codeError ends with a code of its own. silent means that all is said already.
+type codeError struct {
+	code   int
+	err    error
+	silent bool
+}
+
+func (e *codeError) Error() string { return e.err.Error() }
+func (e *codeError) Unwrap() error { return e.err }
+
+// exitCode is the one place where an error becomes an exit code.
+func exitCode(interrupted bool, err error) int {
+	var coded *codeError
+	var usage *usageError
+	var refusal *stack.Error
+	switch {
+	case err == nil:
+		return exitDone
+	case interrupted && errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &coded):
+		return coded.code
+	case errors.As(err, &usage), errors.As(err, &refusal) && refusal.Usage:
+		return exitUsage
+	default:
+		return exitFailed
+	}
+}
+
+// finish prints an error the way every command does and returns the exit code.
+func finish(stderr io.Writer, interrupted bool, err error) int {
+	code := exitCode(interrupted, err)
+	var coded *codeError
+	switch {
+	case code == exitDone, errors.As(err, &coded) && coded.silent:
+	case code == exitInterrupted:
+		var left *interruptedError
+		if errors.As(err, &left) {
+			fmt.Fprintf(stderr, "interrupted: %s\nhint: %s\n", left.left, left.advice)
+		} else {
+			fmt.Fprintln(stderr, "interrupted")
+		}
+	default:
+		printError(stderr, err)
+	}
+	return code
+}
+
+func printError(stderr io.Writer, err error) {
+	fmt.Fprintf(stderr, "error: %s\n", render.Escape(strings.TrimSpace(strings.ReplaceAll(err.Error(), "\n", "; "))))
+	var failed *stack.FailedError
+	if errors.As(err, &failed) && failed.Tail != "" {
+		fmt.Fprintf(stderr, "its last log lines:\n%s", render.Indent(failed.Tail, "  | "))
+	}
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) && hinted.Hint() != "" {
+		fmt.Fprintf(stderr, "hint: %s\n", hinted.Hint())
+	}
+}
+
+// interruptedError says what Ctrl-C left running and the command that finishes or undoes it.
+type interruptedError struct {
+	left   string
+	advice string
+	err    error
+}
+
+func (e *interruptedError) Error() string { return e.err.Error() }
+func (e *interruptedError) Unwrap() error { return e.err }

@@ -1,0 +1,68 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/docker/compose/v5/pkg/api"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/settings"
+	"github.com/docker-telemetry/docker-telemetry/pipeline"
+	"github.com/docker-telemetry/docker-telemetry/storage/gateway"
+	"github.com/docker-telemetry/docker-telemetry/storage/openobserve"
+)
+
+// prove writes a marked log line with a container of ours and looks for it in OpenObserve, through the gateway.
+// It returns nil without an error where the gateway cannot be reached from here.
+func (s *session) prove(ctx context.Context, result settings.Result, project *types.Project, timeout time.Duration) (*pipeline.Proof, error) {
+	if !s.engine.Local() && result.File.Bind == settings.DefaultBind {
+		fmt.Fprintf(s.app.deps.stderr, "note: the gateway is on the loopback of %s, so the proof was left out\n"+
+			"hint: ssh -L %d:localhost:%d %s reaches it\n", s.engine.Name, result.File.Port, result.File.Port, s.engine.Name)
+		return nil, nil
+	}
+	store, err := openObserve(result)
+	if err != nil {
+		return nil, err
+	}
+	const id = "Proof: a marked log line in OpenObserve"
+	s.progress.On(api.Resource{ID: id, Status: api.Working, Text: api.StatusWaiting})
+	defer func() {
+		// Also after Ctrl-C: a probe is ours to clean up.
+		if err := s.manager.RemoveProbes(context.WithoutCancel(ctx), project.Name); err != nil {
+			fmt.Fprintln(s.app.deps.stderr, "warning:", err)
+		}
+	}()
+	proof, err := pipeline.ProveLogs(ctx, pipeline.LogProbe{
+		Write: func(ctx context.Context, line string) error { return s.manager.WriteProbe(ctx, project, line) },
+		Find:  func(ctx context.Context, marker string) (bool, error) { return hasLine(ctx, store, marker) },
+	}, timeout)
+	if err != nil {
+		s.progress.On(api.Resource{ID: id, Status: api.Error, Text: api.StatusError})
+		return nil, err
+	}
+	s.progress.On(api.Resource{ID: id, Status: api.Done, Text: "Found"})
+	return &proof, nil
+}
+
+func openObserve(result settings.Result) (*openobserve.Client, error) {
+	http, err := gateway.Client(result.CA, 10*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return &openobserve.Client{
+		BaseURL:  gateway.URL(result.File.Bind, result.File.Port) + "/openobserve",
+		Org:      "default",
+		User:     result.Credentials["openobserve_user"],
+		Password: result.Credentials["openobserve_password"],
+		HTTP:     http,
+	}, nil
+}
+
+func hasLine(ctx context.Context, store *openobserve.Client, marker string) (bool, error) {
+	now := time.Now()
+	hits, err := store.Search(ctx, fmt.Sprintf(`SELECT _timestamp FROM "docker" WHERE message = '%s'`, marker),
+		now.Add(-10*time.Minute), now.Add(10*time.Minute), 1)
+	return len(hits) > 0, err
+}

@@ -1,0 +1,196 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/spf13/cobra"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/settings"
+	"github.com/docker-telemetry/docker-telemetry/internal/state"
+	"github.com/docker-telemetry/docker-telemetry/pipeline"
+	"github.com/docker-telemetry/docker-telemetry/stack"
+)
+
+type upOptions struct {
+	bind, socket     string
+	port             int
+	scale            []string
+	noVerify, noWait bool
+	dryRun           bool
+	timeout          time.Duration
+}
+
+func newUpCommand(a *app) *cobra.Command {
+	var opts upOptions
+	cmd := &cobra.Command{
+		Use:   "up [OPTIONS]",
+		Short: "Start the pipeline, or bring a running one up to date",
+		Long: `Start the pipeline, or bring a running one up to date. Running it again changes nothing.
+
+Certificates and credentials are made on the first run and kept. The command ends when every component is healthy
+and a marked log line was found in OpenObserve. Port, bind address, socket and replicas are remembered.`,
+		Example: `  docker telemetry up
+  docker telemetry up --port 9443 --scale aggregator=3
+  docker telemetry --name second up --port 8083`,
+		Args: argsBetween(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error { return runUp(cmd.Context(), a, opts) },
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&opts.port, "port", 0, "Port of the gateway (default 8082)")
+	flags.StringVar(&opts.bind, "bind", "", "Address that the gateway is published on (default 127.0.0.1)")
+	flags.StringVar(&opts.socket, "docker-socket", "", "Path of the Docker socket on the engine's host (default: found)")
+	flags.StringArrayVar(&opts.scale, "scale", nil, "Replicas, as COMPONENT=N")
+	flags.BoolVar(&opts.noVerify, "no-verify", false, "Do not prove that a log line arrives")
+	flags.BoolVar(&opts.noWait, "no-wait", false, "Return when the containers are started")
+	flags.BoolVar(&opts.dryRun, "dry-run", false, "Say what would be done and do nothing")
+	flags.DurationVar(&opts.timeout, "timeout", 2*time.Minute, "How long to wait for health, and for the proof")
+	_ = cmd.RegisterFlagCompletionFunc("scale", completeScale)
+	return cmd
+}
+
+func runUp(ctx context.Context, a *app, opts upOptions) error {
+	scale, err := stack.ParseScale(opts.scale)
+	if err != nil {
+		return err
+	}
+	s, err := a.open(ctx, "up")
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	request := settings.Request{Bind: opts.bind, Port: opts.port, DockerSocket: opts.socket, Scale: scale}
+	if opts.dryRun {
+		return dryRun(ctx, s, request)
+	}
+	unlock, err := s.lock(ctx, "up")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	result, project, err := s.prepare(ctx, request)
+	if err != nil {
+		return err
+	}
+	if err := s.bringUp(ctx, result.File, project, stack.UpOptions{Wait: !opts.noWait, WaitTimeout: opts.timeout}); err != nil {
+		return leftRunning(ctx, a.name, err)
+	}
+	var proof *pipeline.Proof
+	if !opts.noVerify && !opts.noWait {
+		proof, err = s.prove(ctx, result, project, opts.timeout)
+		if err != nil {
+			return leftRunning(ctx, a.name, err)
+		}
+	}
+	s.close()
+	return s.printCard(ctx, result, proof)
+}
+
+// prepare checks the host, makes what is missing and loads the project. After it nothing on the engine has changed.
+func (s *session) prepare(ctx context.Context, request settings.Request) (settings.Result, *types.Project, error) {
+	remembered, err := s.source.Remember(request)
+	if err != nil {
+		return settings.Result{}, nil, err
+	}
+	if err := s.refuseStranger(ctx, remembered); err != nil {
+		return settings.Result{}, nil, err
+	}
+	preview, err := stack.Load(ctx, s.manager.Bundle, remembered.Settings)
+	if err != nil {
+		return settings.Result{}, nil, err
+	}
+	warnings, err := s.manager.CheckHost(ctx, s.engine, preview, remembered.Settings)
+	if err != nil {
+		return settings.Result{}, nil, err
+	}
+	for _, warning := range warnings {
+		fmt.Fprintln(s.app.deps.stderr, "warning:", warning)
+	}
+	if err := s.manager.PullMissing(ctx, preview); err != nil {
+		return settings.Result{}, nil, err
+	}
+	result, err := s.source.Prepare(ctx, request)
+	if err != nil {
+		return settings.Result{}, nil, err
+	}
+	project, err := stack.Load(ctx, s.manager.Bundle, result.Settings)
+	return result, project, err
+}
+
+// refuseStranger stops where the engine has this stack's data and this machine has no credentials for it: stores
+// read theirs on the first start only, so new ones would lock everybody out.
+func (s *session) refuseStranger(ctx context.Context, remembered settings.Result) error {
+	if len(remembered.Credentials) > 0 {
+		return nil
+	}
+	volumes, err := s.manager.Volumes(ctx, s.state.Name)
+	if err != nil || len(volumes) == 0 {
+		return err
+	}
+	return &stack.Error{
+		Text: fmt.Sprintf("the engine has data of a stack %q (%d volumes) whose credentials are not on this machine",
+			s.state.Name, len(volumes)),
+		Advice: fmt.Sprintf("start another beside it: docker telemetry --name %s2 up --port %d; "+
+			"or remove that data: docker telemetry --name %s down --volumes", s.state.Name, remembered.File.Port+1, s.state.Name),
+	}
+}
+
+// bringUp records that an up is under way, does it, and records the end. A state that says "starting" is how the
+// next command knows that one was interrupted.
+func (s *session) bringUp(ctx context.Context, file state.File, project *types.Project, options stack.UpOptions) error {
+	file.Phase = "starting"
+	if err := s.state.Save(file); err != nil {
+		return err
+	}
+	if err := s.manager.Up(ctx, project, options); err != nil {
+		return err
+	}
+	file.Phase = "running"
+	return s.state.Save(file)
+}
+
+// dryRun says what `up` would do, from what is and what is to be; it makes nothing, neither here nor on the engine.
+func dryRun(ctx context.Context, s *session, request settings.Request) error {
+	remembered, err := s.source.Remember(request)
+	if err != nil {
+		return err
+	}
+	project, err := stack.Load(ctx, s.manager.Bundle, remembered.Settings)
+	if err != nil {
+		return err
+	}
+	warnings, err := s.manager.CheckHost(ctx, s.engine, project, remembered.Settings)
+	if err != nil {
+		return err
+	}
+	plan, err := s.manager.Plan(ctx, project)
+	if err != nil {
+		return err
+	}
+	for _, warning := range warnings {
+		fmt.Fprintln(s.app.deps.stderr, "warning:", warning)
+	}
+	for _, step := range plan {
+		fmt.Fprintln(s.app.deps.stdout, step)
+	}
+	return nil
+}
+
+// leftRunning words an interruption: what is left and the commands that finish or undo it.
+func leftRunning(ctx context.Context, name string, err error) error {
+	if ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		return err
+	}
+	flag := ""
+	if name != "telemetry" {
+		flag = " --name " + name
+	}
+	return &interruptedError{
+		left:   fmt.Sprintf("stack %q is half started", name),
+		advice: fmt.Sprintf("docker telemetry%s up finishes it, docker telemetry%s down removes it", flag, flag),
+		err:    err,
+	}
+}

@@ -1,0 +1,34 @@
+package plugin
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/render"
+	"github.com/docker-telemetry/docker-telemetry/internal/version"
+)
+
+func newVersionCommand(a *app) *cobra.Command {
+	format := "table"
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "Show the version of this plugin",
+		Args:  argsBetween(0, 0, ""),
+		RunE: func(*cobra.Command, []string) error {
+			switch format {
+			case "json":
+				return render.JSON(a.deps.stdout, map[string]any{
+					"schemaVersion": 1, "version": version.Version, "commit": version.Commit,
+				})
+			case "table":
+				_, err := fmt.Fprintln(a.deps.stdout, "docker telemetry", version.Version)
+				return err
+			default:
+				return badFormat(format, "table", "json")
+			}
+		},
+	}
+	addFormat(cmd, &format, "table", "json")
+	return cmd
+}

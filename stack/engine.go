@@ -1,0 +1,55 @@
+package stack
+
+import (
+	"context"
+	"io/fs"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/docker/compose/v5/pkg/api"
+	"github.com/moby/moby/client"
+)
+
+// Composer is the part of the Compose SDK that a stack needs; api.Compose satisfies it.
+type Composer interface {
+	Up(ctx context.Context, project *types.Project, options api.UpOptions) error
+	Down(ctx context.Context, projectName string, options api.DownOptions) error
+	Start(ctx context.Context, projectName string, options api.StartOptions) error
+	Stop(ctx context.Context, projectName string, options api.StopOptions) error
+	Restart(ctx context.Context, projectName string, options api.RestartOptions) error
+	Pull(ctx context.Context, project *types.Project, options api.PullOptions) error
+	Logs(ctx context.Context, projectName string, consumer api.LogConsumer, options api.LogOptions) error
+}
+
+// Docker is the part of the Engine API that a stack needs beside Compose; *client.Client satisfies it.
+type Docker interface {
+	Ping(ctx context.Context, options client.PingOptions) (client.PingResult, error)
+	Info(ctx context.Context, options client.InfoOptions) (client.SystemInfoResult, error)
+	ContainerList(ctx context.Context, options client.ContainerListOptions) (client.ContainerListResult, error)
+	ContainerLogs(ctx context.Context, id string, options client.ContainerLogsOptions) (client.ContainerLogsResult, error)
+	ContainerCreate(ctx context.Context, options client.ContainerCreateOptions) (client.ContainerCreateResult, error)
+	ContainerStart(ctx context.Context, id string, options client.ContainerStartOptions) (client.ContainerStartResult, error)
+	ContainerRemove(ctx context.Context, id string, options client.ContainerRemoveOptions) (client.ContainerRemoveResult, error)
+	ExecCreate(ctx context.Context, id string, options client.ExecCreateOptions) (client.ExecCreateResult, error)
+	ExecAttach(ctx context.Context, execID string, options client.ExecAttachOptions) (client.ExecAttachResult, error)
+	ImageInspect(ctx context.Context, image string, options ...client.ImageInspectOption) (client.ImageInspectResult, error)
+	NetworkList(ctx context.Context, options client.NetworkListOptions) (client.NetworkListResult, error)
+	VolumeList(ctx context.Context, options client.VolumeListOptions) (client.VolumeListResult, error)
+	VolumeRemove(ctx context.Context, id string, options client.VolumeRemoveOptions) (client.VolumeRemoveResult, error)
+	DaemonHost() string
+	ClientVersion() string
+}
+
+// Manager runs stacks on one engine. Its fields are set once, where the program is wired.
+type Manager struct {
+	Compose Composer
+	Docker  Docker
+	Bundle  fs.FS
+	// Progress hears what happens to each resource, from several goroutines at once.
+	Progress func(...api.Resource)
+}
+
+func (m *Manager) report(resource api.Resource) {
+	if m.Progress != nil {
+		m.Progress(resource)
+	}
+}

@@ -1,0 +1,36 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/client"
+)
+
+// exec runs a short command in a container and returns what it printed on both streams. It takes no secrets: an
+// argument list is visible on the engine.
+func (m *Manager) exec(ctx context.Context, id string, command ...string) (string, error) {
+	created, err := m.Docker.ExecCreate(ctx, id, client.ExecCreateOptions{
+		Cmd: command, AttachStdout: true, AttachStderr: true,
+	})
+	if err != nil {
+		return "", fmt.Errorf("run %q in a container: %w", command[0], err)
+	}
+	attached, err := m.Docker.ExecAttach(ctx, created.ID, client.ExecAttachOptions{})
+	if err != nil {
+		return "", fmt.Errorf("run %q in a container: %w", command[0], err)
+	}
+	defer attached.Close()
+	// A hijacked connection does not know the context: closing it is what ends the copy.
+	defer context.AfterFunc(ctx, attached.Close)()
+	var out strings.Builder
+	if _, err := stdcopy.StdCopy(&out, &out, attached.Reader); err != nil {
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		return "", fmt.Errorf("read the output of %q: %w", command[0], err)
+	}
+	return out.String(), nil
+}

@@ -1,0 +1,13 @@
+package stack
+
+// Labels of ours on every container, network and volume. Nothing without StackLabel is ever removed.
+const (
+	StackLabel     = "io.github.docker-telemetry.stack"
+	ComponentLabel = "io.github.docker-telemetry.component"
+	// ConfigDigestLabel makes a changed configuration recreate its container: Compose leaves the content of inline
+	// configs out of its hash (docker/compose issue 11900).
+	ConfigDigestLabel = "io.github.docker-telemetry.config-digest"
+	VersionLabel      = "io.github.docker-telemetry.version"
+	// ProbeLabel marks the containers that prove a route; they live for seconds.
+	ProbeLabel = "io.github.docker-telemetry.probe"
+)

@@ -1,0 +1,240 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/dotenv"
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/docker/compose/v5/pkg/api"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/version"
+)
+
+// Settings is all that a load depends on: the same settings give the same project, on every machine.
+type Settings struct {
+	Name         string            // of the stack, and so of the Compose project
+	Bind         string            // address on the engine's host that the gateway is published on
+	Port         int               // its port
+	DockerSocket string            // path of the socket on the engine's host
+	Host         string            // what the engine calls itself; becomes the label `instance` and the field `host`
+	Scale        map[string]int    // replicas by component; absent means the bundle's default
+	Secrets      map[string]string // content by the name used in compose.yaml
+	EngineAPI    string            // API version of the engine, for example "1.41"
+}
+
+// startIntervalAPI is the first API version with healthcheck.start_interval (Engine 25). Compose refuses the
+// attribute on older ones.
+const startIntervalAPI = "1.44"
+
+// Load reads the bundle into a Compose project in memory. Nothing of the caller's environment, `.env` or
+// COMPOSE_* variables takes part: interpolation sees the image pins and the settings only.
+func Load(ctx context.Context, bundle fs.FS, settings Settings) (*types.Project, error) {
+	environment, err := environmentOf(bundle, settings)
+	if err != nil {
+		return nil, err
+	}
+	compose, err := fs.ReadFile(bundle, "compose.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("read the bundle: %w", err)
+	}
+	project, err := loader.LoadWithContext(ctx, types.ConfigDetails{
+		WorkingDir:  "/",
+		Environment: environment,
+		ConfigFiles: []types.ConfigFile{{Filename: "compose.yaml", Content: compose}},
+	}, func(o *loader.Options) {
+		o.SetProjectName(settings.Name, true)
+		// Paths in the bundle name embedded files; on a Windows client resolving would also turn /proc into C:\proc.
+		o.ResolvePaths = false
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load the bundle: %w", err)
+	}
+	project.ComposeFiles = []string{"docker-telemetry/compose.yaml"}
+	if err := inlineConfigs(project, bundle, settings); err != nil {
+		return nil, err
+	}
+	if err := inlineSecrets(project, settings.Secrets); err != nil {
+		return nil, err
+	}
+	if err := finishServices(project, settings); err != nil {
+		return nil, err
+	}
+	labelResources(project)
+	return project, nil
+}
+
+func environmentOf(bundle fs.FS, settings Settings) (types.Mapping, error) {
+	pins, err := Images(bundle)
+	if err != nil {
+		return nil, err
+	}
+	environment := types.Mapping{
+		"TELEMETRY_BIND": settings.Bind,
+		"TELEMETRY_PORT": strconv.Itoa(settings.Port),
+		"DOCKER_SOCKET":  settings.DockerSocket,
+	}
+	maps.Copy(environment, pins)
+	return environment, nil
+}
+
+// Images returns the bundle's image pins by their variable, for example "AGENT_IMAGE".
+func Images(bundle fs.FS) (map[string]string, error) {
+	raw, err := fs.ReadFile(bundle, "images.env")
+	if err != nil {
+		return nil, fmt.Errorf("read the image pins: %w", err)
+	}
+	pins, err := dotenv.UnmarshalBytesWithLookup(raw, nil)
+	if err != nil {
+		return nil, fmt.Errorf("read the image pins: %w", err)
+	}
+	return pins, nil
+}
+
+// inlineConfigs renders each config file of the bundle and puts its text into the project.
+func inlineConfigs(project *types.Project, bundle fs.FS, settings Settings) error {
+	for name, config := range project.Configs {
+		if config.File == "" {
+			continue
+		}
+		content, err := renderConfig(bundle, path.Clean(config.File), settings)
+		if err != nil {
+			return fmt.Errorf("config %q: %w", name, err)
+		}
+		config.Content, config.File = content, ""
+		project.Configs[name] = config
+	}
+	return nil
+}
+
+func renderConfig(bundle fs.FS, file string, settings Settings) (string, error) {
+	raw, err := fs.ReadFile(bundle, file)
+	if err != nil {
+		return "", err
+	}
+	parsed, err := template.New(file).Delims("[[", "]]").Option("missingkey=error").
+		Funcs(template.FuncMap{"json": jsonString}).Parse(string(raw))
+	if err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	err = parsed.Execute(&out, map[string]any{"Project": settings.Name, "Host": settings.Host})
+	return out.String(), err
+}
+
+// jsonString quotes a string so that it is a literal in VRL, YAML and JSON alike.
+func jsonString(text string) (string, error) {
+	quoted, err := json.Marshal(text)
+	return string(quoted), err
+}
+
+func inlineSecrets(project *types.Project, contents map[string]string) error {
+	for name, secret := range project.Secrets {
+		content, known := contents[name]
+		if !known || content == "" {
+			return fmt.Errorf("secret %q of the bundle has no content", name)
+		}
+		secret.Content, secret.Environment = content, ""
+		project.Secrets[name] = secret
+	}
+	return nil
+}
+
+func finishServices(project *types.Project, settings Settings) error {
+	for name, service := range project.Services {
+		if replicas, set := settings.Scale[name]; set {
+			service.SetScale(replicas)
+		}
+		if service.HealthCheck != nil && atLeast(settings.EngineAPI, startIntervalAPI) {
+			quick, calm := types.Duration(time.Second), types.Duration(15*time.Second)
+			service.HealthCheck.StartInterval, service.HealthCheck.Interval = &quick, &calm
+		}
+		if service.Labels == nil {
+			service.Labels = types.Labels{}
+		}
+		service.Labels[StackLabel] = project.Name
+		service.Labels[ComponentLabel] = name
+		service.Labels[ConfigDigestLabel] = configDigest(project, service)
+		// The SDK's own file loader sets these; without them `up` makes containers that it cannot find again.
+		service.CustomLabels = types.Labels{
+			api.ProjectLabel:     project.Name,
+			api.ServiceLabel:     name,
+			api.VersionLabel:     api.ComposeVersion,
+			api.WorkingDirLabel:  "/",
+			api.ConfigFilesLabel: strings.Join(project.ComposeFiles, ","),
+			api.OneoffLabel:      "False",
+			// Not in Labels: a new release of the plugin alone must not recreate containers.
+			VersionLabel: version.Version,
+		}
+		project.Services[name] = service
+	}
+	return nil
+}
+
+// configDigest covers what Compose's own hash leaves out: the content of the configs and secrets a service mounts.
+func configDigest(project *types.Project, service types.ServiceConfig) string {
+	hash := sha256.New()
+	add := func(target, content string) {
+		fmt.Fprintf(hash, "%d:%s%d:%s", len(target), target, len(content), content)
+	}
+	for _, mount := range slices.SortedFunc(slices.Values(service.Configs), func(a, b types.ServiceConfigObjConfig) int {
+		return strings.Compare(a.Target, b.Target)
+	}) {
+		add(mount.Target, project.Configs[mount.Source].Content)
+	}
+	for _, mount := range slices.SortedFunc(slices.Values(service.Secrets), func(a, b types.ServiceSecretConfig) int {
+		return strings.Compare(a.Source, b.Source)
+	}) {
+		add(mount.Source, project.Secrets[mount.Source].Content)
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
+func labelResources(project *types.Project) {
+	for name, volume := range project.Volumes {
+		volume.Labels = withStack(volume.Labels, project.Name)
+		project.Volumes[name] = volume
+	}
+	for name, network := range project.Networks {
+		network.Labels = withStack(network.Labels, project.Name)
+		project.Networks[name] = network
+	}
+}
+
+func withStack(labels types.Labels, name string) types.Labels {
+	if labels == nil {
+		labels = types.Labels{}
+	}
+	labels[StackLabel] = name
+	return labels
+}
+
+// atLeast compares two "major.minor" API versions; an unreadable one counts as old.
+func atLeast(have, want string) bool {
+	haveMajor, haveMinor, ok := splitAPI(have)
+	if !ok {
+		return false
+	}
+	wantMajor, wantMinor, _ := splitAPI(want)
+	return haveMajor > wantMajor || haveMajor == wantMajor && haveMinor >= wantMinor
+}
+
+func splitAPI(text string) (major, minor int, ok bool) {
+	left, right, found := strings.Cut(text, ".")
+	major, errMajor := strconv.Atoi(left)
+	minor, errMinor := strconv.Atoi(right)
+	return major, minor, found && errMajor == nil && errMinor == nil
+}

@@ -1,0 +1,274 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/compose/v5/pkg/api"
+	"github.com/docker/go-units"
+	"github.com/moby/moby/client"
+)
+
+// OldestAPI is the oldest Engine API that the end-to-end tests run on: Docker Engine 20.10.
+const OldestAPI = "1.41"
+
+// Engine says what was found behind the current context.
+type Engine struct {
+	Address    string // how the client reaches it, for example "unix:///var/run/docker.sock"
+	API        string // version spoken with it
+	Version    string
+	ID         string
+	Name       string // what the engine calls its host
+	OS         string
+	Memory     int64 // bytes
+	CPUs       int
+	Root       string // its data folder, on its own host
+	SocketPath string // of the engine's socket on its own host
+}
+
+// Local reports whether the engine's ports are this machine's: its loopback is ours.
+func (e Engine) Local() bool {
+	if strings.HasPrefix(e.Address, "unix://") || strings.HasPrefix(e.Address, "npipe://") {
+		return true
+	}
+	host, _, err := net.SplitHostPort(strings.TrimPrefix(strings.TrimPrefix(e.Address, "tcp://"), "http://"))
+	if err != nil {
+		return false
+	}
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
+}
+
+// Inspect asks the engine who it is. The error says that it cannot be reached, or is too old, and what to do.
+func (m *Manager) Inspect(ctx context.Context) (Engine, error) {
+	// Ping first: the Docker CLI's own lazy ping swallows its failure and later exits the process.
+	ping, err := m.Docker.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
+	if err != nil {
+		return Engine{}, m.unreachable(ctx, err)
+	}
+	info, err := m.Docker.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return Engine{}, m.unreachable(ctx, err)
+	}
+	engine := Engine{
+		Address: m.Docker.DaemonHost(),
+		API:     m.Docker.ClientVersion(),
+		Version: info.Info.ServerVersion,
+		ID:      info.Info.ID,
+		Name:    info.Info.Name,
+		OS:      info.Info.OperatingSystem,
+		Memory:  info.Info.MemTotal,
+		CPUs:    info.Info.NCPU,
+		Root:    info.Info.DockerRootDir,
+	}
+	engine.SocketPath = socketPath(engine)
+	if ping.OSType != "" && ping.OSType != "linux" {
+		return engine, &Error{
+			Text:   fmt.Sprintf("the engine at %s runs %s containers, the stack needs linux ones", engine.Address, ping.OSType),
+			Advice: "choose another engine: docker context ls",
+		}
+	}
+	if !atLeast(engine.API, OldestAPI) {
+		return engine, &Error{
+			Text: fmt.Sprintf("the engine at %s is %s and speaks API %s, the stack needs %s (Engine 20.10) or newer",
+				engine.Address, engine.Version, engine.API, OldestAPI),
+			Advice: "update the engine, or choose another: docker context ls",
+		}
+	}
+	return engine, nil
+}
+
+func (m *Manager) unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return &Error{
+		Text:   fmt.Sprintf("cannot reach the Docker engine at %s: %s", m.Docker.DaemonHost(), lastCause(err)),
+		Advice: "start it, or choose another: docker context ls",
+		Err:    err,
+	}
+}
+
+// lastCause is the innermost message: "no such file or directory" rather than a chain of four Go errors.
+func lastCause(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
+}
+
+// socketPath guesses the path of the engine's socket on the engine's own host. A client's unix path is right unless
+// it leads into a virtual machine: Docker Desktop, Colima, Rancher and Lima forward a socket from the user's home,
+// while the engine inside has the usual one.
+func socketPath(engine Engine) string {
+	const usual = "/var/run/docker.sock"
+	path, unix := strings.CutPrefix(engine.Address, "unix://")
+	if !unix || strings.Contains(engine.OS, "Docker Desktop") {
+		return usual
+	}
+	for _, forwarded := range []string{"/.docker/", "/.colima/", "/.rd/", "/.lima/", "/.orbstack/"} {
+		if strings.Contains(path, forwarded) {
+			return usual
+		}
+	}
+	return path
+}
+
+// CheckHost refuses what would fail halfway: a foreign project of the same name, a taken port. It returns warnings
+// about what will only be tight, as lines for a person.
+func (m *Manager) CheckHost(ctx context.Context, engine Engine, project *types.Project, settings Settings) ([]string, error) {
+	if err := m.refuseForeign(ctx, project.Name); err != nil {
+		return nil, err
+	}
+	if err := m.checkPort(ctx, engine, settings); err != nil {
+		return nil, err
+	}
+	return memoryWarnings(engine, project), nil
+}
+
+func (m *Manager) checkPort(ctx context.Context, engine Engine, settings Settings) error {
+	found, err := m.Docker.ContainerList(ctx, client.ContainerListOptions{})
+	if err != nil {
+		return fmt.Errorf("list the running containers: %w", err)
+	}
+	for _, item := range found.Items {
+		for _, port := range item.Ports {
+			if port.Type != "tcp" || int(port.PublicPort) != settings.Port || !overlaps(port.IP, settings.Bind) {
+				continue
+			}
+			if item.Labels[StackLabel] == settings.Name {
+				return nil
+			}
+			return portTaken(settings, fmt.Sprintf("container %s (%s)", containerName(item), item.Image))
+		}
+	}
+	if !engine.Local() {
+		return nil
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(settings.Bind, strconv.Itoa(settings.Port)))
+	if err == nil {
+		return listener.Close()
+	}
+	if !isAddressInUse(err) {
+		// Not ours to judge: a low port that this user may not open, or an address of the engine's own network.
+		return nil
+	}
+	return portTaken(settings, portOwner(ctx, settings.Port))
+}
+
+func portTaken(settings Settings, owner string) error {
+	if owner == "" {
+		owner = "another program (its owner is not visible to this user)"
+	}
+	return &Error{
+		Text:   fmt.Sprintf("port %d on %s is taken by %s", settings.Port, settings.Bind, owner),
+		Advice: fmt.Sprintf("choose another: docker telemetry up --port %d", settings.Port+1),
+	}
+}
+
+// overlaps reports whether two listening addresses cannot be had at once.
+func overlaps(taken netip.Addr, bind string) bool {
+	wanted, err := netip.ParseAddr(bind)
+	if err != nil || !taken.IsValid() {
+		return true
+	}
+	return taken.IsUnspecified() || wanted.IsUnspecified() || taken == wanted
+}
+
+// memoryWarnings compares the sum of the memory limits with what the engine has.
+func memoryWarnings(engine Engine, project *types.Project) []string {
+	var sum int64
+	for _, service := range project.Services {
+		if service.Deploy == nil || service.Deploy.Resources.Limits == nil {
+			continue
+		}
+		sum += int64(service.Deploy.Resources.Limits.MemoryBytes) * int64(service.GetScale())
+	}
+	if engine.Memory == 0 || sum <= engine.Memory {
+		return nil
+	}
+	return []string{fmt.Sprintf("the engine has %s of memory; the stack may use up to %s when all its limits are reached",
+		units.BytesSize(float64(engine.Memory)), units.BytesSize(float64(sum)))}
+}
+
+// MissingImages returns, by image, the components whose image the engine does not have.
+func (m *Manager) MissingImages(ctx context.Context, project *types.Project) (map[string][]string, error) {
+	missing := map[string][]string{}
+	present := map[string]bool{}
+	for _, name := range project.ServiceNames() {
+		image := project.Services[name].Image
+		if present[image] {
+			continue
+		}
+		_, err := m.Docker.ImageInspect(ctx, image)
+		if err == nil {
+			present[image] = true
+			continue
+		}
+		if !cerrdefs.IsNotFound(err) {
+			return nil, fmt.Errorf("look for image %q: %w", image, err)
+		}
+		missing[image] = append(missing[image], name)
+	}
+	return missing, nil
+}
+
+// PullMissing pulls what MissingImages found. Where that fails the error names an image, its components and the cause.
+func (m *Manager) PullMissing(ctx context.Context, project *types.Project) error {
+	missing, err := m.MissingImages(ctx, project)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	var services []string
+	for _, components := range missing {
+		services = append(services, components...)
+	}
+	narrowed, err := project.WithSelectedServices(services, types.IgnoreDependencies)
+	if err != nil {
+		return fmt.Errorf("select the components to pull: %w", err)
+	}
+	return m.Pull(ctx, narrowed)
+}
+
+// Pull pulls the images of a project.
+func (m *Manager) Pull(ctx context.Context, project *types.Project) error {
+	err := m.Compose.Pull(ctx, project, api.PullOptions{})
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	missing, listErr := m.MissingImages(ctx, project)
+	if listErr != nil || len(missing) == 0 {
+		return fmt.Errorf("pull the images: %w", err)
+	}
+	images := make([]string, 0, len(missing))
+	for image := range missing {
+		images = append(images, image)
+	}
+	slices.Sort(images)
+	first := images[0]
+	return &Error{
+		Text: fmt.Sprintf("image %s (%s) is not on the engine and cannot be pulled: %s",
+			first, strings.Join(missing[first], ", "), firstLine(lastCause(err))),
+		Advice: "see what the registry says: docker pull " + first,
+		Err:    err,
+	}
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
