@@ -147,7 +147,8 @@ func inlineSecrets(project *types.Project, contents map[string]string) error {
 		if !known || content == "" {
 			return fmt.Errorf("secret %q of the bundle has no content", name)
 		}
-		secret.Content, secret.Environment = content, ""
+		// `environment` stays set: without it the SDK looks for a file of the secret's name and warns.
+		secret.Content = content
 		project.Secrets[name] = secret
 	}
 	return nil
