@@ -42,7 +42,7 @@ up: install ## Build, install the plugin, start the pipeline (IMAGES=lab builds 
 	hack/engine.sh env | sed 's/^/run this first in your shell: /'
 
 .PHONY: test
-test: lint unit vrl test-install e2e ## Test everything, end to end included
+test: unit vrl test-install e2e ## Test everything, end to end included
 
 .PHONY: unit
 unit: ## Unit tests of the product and of the lab's stand-ins
@@ -71,18 +71,8 @@ lab: ## Build the lab's images under the names that the bundle pins
 .PHONY: e2e
 e2e: build bin/docker-compose ## Scenarios on a real engine (IMAGES=upstream pulls instead of building the lab)
 	@$(ENGINE)
-	$(if $(filter upstream,$(IMAGES)),hack/pull.sh,e2e/lab/build.sh)
+	$(if $(filter upstream,$(IMAGES)),bin/docker-telemetry pull,e2e/lab/build.sh)
 	go test -tags e2e -count=1 -timeout 40m -v ./e2e/
-
-.PHONY: bench
-bench: build bin/docker-compose ## Ratios against docker compose, from one run each
-	@$(ENGINE)
-	e2e/lab/build.sh
-	go test -tags bench -count=1 -timeout 30m -v ./e2e/bench/
-
-.PHONY: fuzz
-fuzz: ## Each fuzzer for FUZZTIME (default 20s)
-	hack/fuzz.sh $(or $(FUZZTIME),20s)
 
 .PHONY: demo
 demo: up ## Start the pipeline and a container that logs

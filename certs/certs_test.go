@@ -238,8 +238,14 @@ func TestDaysLeftAndRenewal(t *testing.T) {
 		days  int
 		renew bool
 	}{
-		{0, 90, false}, {time.Second, 89, false}, {60 * day, 30, false}, {60*day + time.Second, 29, true},
-		{89*day + 23*time.Hour, 0, true}, {90 * day, 0, true}, {90*day + time.Second, -1, true}, {92 * day, -2, true},
+		{0, 90, false},
+		{time.Second, 89, false},
+		{60 * day, 30, false},
+		{60*day + time.Second, 29, true},
+		{89*day + 23*time.Hour, 0, true},
+		{90 * day, 0, true},
+		{90*day + time.Second, -1, true},
+		{92 * day, -2, true},
 	} {
 		now := from.Add(tc.after)
 		assert.Equal(t, info.DaysLeft(now), tc.days, tc.after)

@@ -24,8 +24,10 @@ func normalize(hosts []string) ([]string, error) {
 		}
 		name := strings.ToLower(strings.TrimSuffix(host, "."))
 		if !dnsName(name) {
-			return nil, &problem{fmt.Sprintf("certificate host %q is neither a DNS name nor an IP address", host), nil,
-				"write the name or address alone, without scheme, port or brackets"}
+			return nil, &problem{
+				fmt.Sprintf("certificate host %q is neither a DNS name nor an IP address", host), nil,
+				"write the name or address alone, without scheme, port or brackets",
+			}
 		}
 		names = append(names, name)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -42,7 +43,7 @@ func NewAuthority(name string, now func() time.Time) (Pair, error) {
 
 func selfSign(key crypto.Signer, name string, now time.Time) (Pair, error) {
 	if name == "" {
-		return Pair{}, fmt.Errorf("certificate authority: the name is empty")
+		return Pair{}, errors.New("certificate authority: the name is empty")
 	}
 	notBefore, notAfter := window(now.Add(-backdate), AuthorityLifetime)
 	profile := newProfile(AuthorityLifetime, "cert sign", "crl sign")

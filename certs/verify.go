@@ -60,8 +60,10 @@ func verifyIssuer(root, cert *x509.Certificate) error {
 }
 
 func untrusted(root, cert *x509.Certificate) error {
-	return &problem{fmt.Sprintf("certificate %q was not issued by %q", cert.Subject.CommonName, root.Subject.CommonName),
-		ErrUntrusted, renewHint}
+	return &problem{
+		fmt.Sprintf("certificate %q was not issued by %q", cert.Subject.CommonName, root.Subject.CommonName),
+		ErrUntrusted, renewHint,
+	}
 }
 
 func verifyKey(cert *x509.Certificate, pem []byte) error {
@@ -73,16 +75,20 @@ func verifyKey(cert *x509.Certificate, pem []byte) error {
 		return err
 	}
 	if !keyFits(cert, key) {
-		return &problem{fmt.Sprintf("certificate %q: the private key belongs to another certificate", cert.Subject.CommonName),
-			ErrKeyMismatch, renewHint}
+		return &problem{
+			fmt.Sprintf("certificate %q: the private key belongs to another certificate", cert.Subject.CommonName),
+			ErrKeyMismatch, renewHint,
+		}
 	}
 	return nil
 }
 
 func verifyDates(what string, cert *x509.Certificate, now time.Time) error {
 	if now.Before(cert.NotBefore) {
-		return &problem{fmt.Sprintf("%s %q is not valid before %s", what, cert.Subject.CommonName, stamp(cert.NotBefore)),
-			ErrNotYetValid, "check the clock of this computer"}
+		return &problem{
+			fmt.Sprintf("%s %q is not valid before %s", what, cert.Subject.CommonName, stamp(cert.NotBefore)),
+			ErrNotYetValid, "check the clock of this computer",
+		}
 	}
 	if now.After(cert.NotAfter) {
 		return expired(what, cert)

@@ -154,9 +154,9 @@ func (e *env) stackNamed(name string, args ...string) result {
 }
 
 // up starts the scenario's stack and requires that it works.
-func (e *env) up(args ...string) result {
+func (e *env) up(args ...string) {
 	e.t.Helper()
-	return e.ok(e.telemetry(append([]string{"up", "--port", strconv.Itoa(e.port)}, args...)...))
+	e.ok(e.telemetry(append([]string{"up", "--port", strconv.Itoa(e.port)}, args...)...))
 }
 
 func (e *env) ok(r result) result {

@@ -18,8 +18,10 @@ func printStatus(a *app, card statusJSON, proof *pipeline.Proof) {
 	out := a.deps.stdout
 	fmt.Fprintf(out, "\n  %s  %s\n\n", paint(aec.Bold, render.Escape(card.Stack)), health(paint, card))
 	for _, line := range [][2]string{
-		{"Home", card.URLs["home"]}, {"Grafana", card.URLs["grafana"]},
-		{"OpenObserve", card.URLs["openobserve"]}, {"VictoriaMetrics", card.URLs["victoriametrics"]},
+		{"Home", card.URLs["home"]},
+		{"Grafana", card.URLs["grafana"]},
+		{"OpenObserve", card.URLs["openobserve"]},
+		{"VictoriaMetrics", card.URLs["victoriametrics"]},
 	} {
 		row(out, line[0], paint(aec.CyanF, line[1]))
 	}

@@ -2,10 +2,9 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
-
-	"errors"
 
 	"github.com/spf13/cobra"
 

@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -137,7 +138,8 @@ func (s *session) lock(ctx context.Context, verb string) (unlock func(), err err
 }
 
 func hintOf(err error) string {
-	if hinted, ok := err.(interface{ Hint() string }); ok {
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
 		return hinted.Hint()
 	}
 	return ""

@@ -16,7 +16,7 @@ import (
 func uis() []string { return []string{"home", "grafana", "openobserve", "victoriametrics"} }
 
 func newOpenCommand(a *app) *cobra.Command {
-	print := false
+	printOnly := false
 	cmd := &cobra.Command{
 		Use:               "open [UI]",
 		Short:             "Open the start page or a UI in the browser",
@@ -24,10 +24,10 @@ func newOpenCommand(a *app) *cobra.Command {
 		Args:              argsBetween(0, 1, ""),
 		ValidArgsFunction: completeWords(uis()...),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runOpen(cmd.Context(), a, append(args, "home")[0], print)
+			return runOpen(cmd.Context(), a, append(args, "home")[0], printOnly)
 		},
 	}
-	cmd.Flags().BoolVar(&print, "print", false, "Print the URL instead")
+	cmd.Flags().BoolVar(&printOnly, "print", false, "Print the URL instead")
 	return cmd
 }
 

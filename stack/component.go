@@ -1,3 +1,4 @@
+// Package stack runs the bundled project: it loads it in memory and brings it up, down and to scale on an engine.
 package stack
 
 import (
@@ -37,9 +38,9 @@ func Component(word string) (string, error) {
 		}
 	}
 	return "", &Error{
-		Text:  fmt.Sprintf("there is no component %q", word),
+		Text:   fmt.Sprintf("there is no component %q", word),
 		Advice: "components: " + strings.Join(Components(), ", "),
-		Usage: true,
+		Usage:  true,
 	}
 }
 

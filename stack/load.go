@@ -70,9 +70,7 @@ func Load(ctx context.Context, bundle fs.FS, settings Settings) (*types.Project,
 	if err := inlineSecrets(project, settings.Secrets); err != nil {
 		return nil, err
 	}
-	if err := finishServices(project, settings); err != nil {
-		return nil, err
-	}
+	finishServices(project, settings)
 	labelResources(project)
 	return project, nil
 }
@@ -154,7 +152,7 @@ func inlineSecrets(project *types.Project, contents map[string]string) error {
 	return nil
 }
 
-func finishServices(project *types.Project, settings Settings) error {
+func finishServices(project *types.Project, settings Settings) {
 	for name, service := range project.Services {
 		if replicas, set := settings.Scale[name]; set {
 			service.SetScale(replicas)
@@ -182,7 +180,6 @@ func finishServices(project *types.Project, settings Settings) error {
 		}
 		project.Services[name] = service
 	}
-	return nil
 }
 
 // configDigest covers what Compose's own hash leaves out: the content of the configs and secrets a service mounts.

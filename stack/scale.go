@@ -81,7 +81,7 @@ func (m *Manager) balance(ctx context.Context, name string) (balance, error) {
 // carries the data, so this sees what a batch would see, a connect that failed over included.
 func (m *Manager) picks(ctx context.Context, balancer string, rounds int) ([]string, error) {
 	script := fmt.Sprintf(`i=0; while [ $i -lt %d ]; do i=$((i+1)); for lane in logs metrics; do
-wget -q -S -T 5 -O /dev/null "http://127.0.0.1:8081/replica/$lane" 2>&1 | grep -i 'x-replica:'; done; done`, rounds)
+wget -q -S -T 5 --post-data '' -O /dev/null "http://127.0.0.1:8081/replica/$lane" 2>&1 | grep -i 'x-replica:'; done; done`, rounds)
 	out, err := m.exec(ctx, balancer, "sh", "-c", script)
 	if err != nil {
 		return nil, err

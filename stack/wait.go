@@ -33,7 +33,7 @@ func (e *FailedError) Error() string {
 
 // Hint names the command that shows the whole log; the container is left for inspection.
 func (e *FailedError) Hint() string {
-	return fmt.Sprintf("it is left for inspection: docker telemetry logs %s", e.Container.Component)
+	return "it is left for inspection: docker telemetry logs " + e.Container.Component
 }
 
 // WaitReady returns when every replica of the stack is ready: want says how many each component has.

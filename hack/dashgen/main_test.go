@@ -5,8 +5,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/docker-telemetry/docker-telemetry/internal/dashboards"
 	"gotest.tools/v3/assert"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/dashboards"
 )
 
 func TestRunReplacesTheFolder(t *testing.T) {

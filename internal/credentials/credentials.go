@@ -28,9 +28,12 @@ type entry struct{ name, value string }
 
 func entries() []entry {
 	return []entry{
-		{OpenObserveUser, "root@telemetry.local"}, {OpenObservePassword, ""},
-		{VictoriaMetricsUser, "telemetry"}, {VictoriaMetricsPassword, ""},
-		{GrafanaUser, "admin"}, {GrafanaPassword, ""},
+		{OpenObserveUser, "root@telemetry.local"},
+		{OpenObservePassword, ""},
+		{VictoriaMetricsUser, "telemetry"},
+		{VictoriaMetricsPassword, ""},
+		{GrafanaUser, "admin"},
+		{GrafanaPassword, ""},
 	}
 }
 
@@ -53,7 +56,8 @@ func (s Set) GoString() string { return s.String() }
 // wrote, an error with a hint.
 func Read(files interface {
 	ReadFile(rel string) ([]byte, error)
-}) (Set, error) {
+},
+) (Set, error) {
 	set := Set{}
 	for _, e := range entries() {
 		value, err := readOne(files.ReadFile, e)

@@ -78,8 +78,10 @@ var stackName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 // Compose's rule for project names; a bad one is a *NameError.
 func (r Root) Stack(context, name string) (*Stack, error) {
 	if !stackName.MatchString(name) || len(name) > maxStackName {
-		return nil, &NameError{What: "stack", Name: name,
-			Rule: fmt.Sprintf("use a-z, 0-9, _ and -, begin with a letter or a digit, at most %d characters", maxStackName)}
+		return nil, &NameError{
+			What: "stack", Name: name,
+			Rule: fmt.Sprintf("use a-z, 0-9, _ and -, begin with a letter or a digit, at most %d characters", maxStackName),
+		}
 	}
 	contextDir, err := contextSegment(context)
 	if err != nil {

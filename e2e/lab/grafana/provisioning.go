@@ -251,9 +251,11 @@ func (ds *datasource) check(log *slog.Logger) error {
 
 // coreDatasources are the types that are part of the Grafana 13.1 image.
 func coreDatasources() []string {
-	return []string{"alertmanager", "azuremonitor", "cloudwatch", "elasticsearch", "grafana-azure-monitor-datasource",
+	return []string{
+		"alertmanager", "azuremonitor", "cloudwatch", "elasticsearch", "grafana-azure-monitor-datasource",
 		"grafana-postgresql-datasource", "grafana-pyroscope-datasource", "grafana-testdata-datasource", "graphite", "influxdb",
-		"jaeger", "loki", "mssql", "mysql", "opentsdb", "parca", "prometheus", "stackdriver", "tempo", "zipkin"}
+		"jaeger", "loki", "mssql", "mysql", "opentsdb", "parca", "prometheus", "stackdriver", "tempo", "zipkin",
+	}
 }
 
 func checkUnique(all []datasource) error {

@@ -128,8 +128,10 @@ func (s *server) login(w http.ResponseWriter, _ *http.Request) {
 
 func (s *server) user(w http.ResponseWriter, r *http.Request) {
 	login, _, _ := r.BasicAuth()
-	writeJSON(w, http.StatusOK, map[string]any{"id": 1, "email": login + "@localhost", "name": "", "login": login, "orgId": 1,
-		"isGrafanaAdmin": true, "isDisabled": false, "isExternal": false, "theme": ""})
+	writeJSON(w, http.StatusOK, map[string]any{
+		"id": 1, "email": login + "@localhost", "name": "", "login": login, "orgId": 1,
+		"isGrafanaAdmin": true, "isDisabled": false, "isExternal": false, "theme": "",
+	})
 }
 
 func (ds datasource) view() map[string]any {
@@ -141,10 +143,12 @@ func (ds datasource) view() map[string]any {
 	if data == nil {
 		data = map[string]any{}
 	}
-	return map[string]any{"id": ds.ID, "uid": ds.UID, "orgId": ds.OrgID, "name": ds.Name, "type": ds.Type, "access": ds.Access,
+	return map[string]any{
+		"id": ds.ID, "uid": ds.UID, "orgId": ds.OrgID, "name": ds.Name, "type": ds.Type, "access": ds.Access,
 		"url": ds.URL, "user": ds.User, "database": ds.Database, "basicAuth": ds.BasicAuth, "basicAuthUser": ds.BasicAuthUser,
 		"withCredentials": ds.WithCredentials, "isDefault": ds.IsDefault, "jsonData": data, "secureJsonFields": secure,
-		"readOnly": !ds.Editable, "version": max(1, ds.Version)}
+		"readOnly": !ds.Editable, "version": max(1, ds.Version),
+	}
 }
 
 func (s *server) listDatasources(w http.ResponseWriter, _ *http.Request) {
@@ -263,8 +267,10 @@ func (s *server) search(w http.ResponseWriter, r *http.Request) {
 		if kind != "" && kind != "dash-db" || !strings.Contains(strings.ToLower(d.Title), wanted) {
 			continue
 		}
-		list = append(list, map[string]any{"id": d.ID, "uid": d.UID, "title": d.Title, "uri": "db/" + slug(d.Title), "url": s.url(d),
-			"type": "dash-db", "tags": append([]string{}, d.Tags...), "isStarred": false, "folderTitle": d.Folder})
+		list = append(list, map[string]any{
+			"id": d.ID, "uid": d.UID, "title": d.Title, "uri": "db/" + slug(d.Title), "url": s.url(d),
+			"type": "dash-db", "tags": append([]string{}, d.Tags...), "isStarred": false, "folderTitle": d.Folder,
+		})
 	}
 	writeJSON(w, http.StatusOK, list)
 }
@@ -274,8 +280,10 @@ func (s *server) getDashboard(w http.ResponseWriter, r *http.Request) {
 		if d.UID != r.PathValue("uid") {
 			continue
 		}
-		writeJSON(w, http.StatusOK, map[string]any{"dashboard": d.JSON, "meta": map[string]any{"type": "db", "slug": slug(d.Title),
-			"url": s.url(d), "folderTitle": d.Folder, "provisioned": true, "provisionedExternalId": filepath.Base(d.File)}})
+		writeJSON(w, http.StatusOK, map[string]any{"dashboard": d.JSON, "meta": map[string]any{
+			"type": "db", "slug": slug(d.Title),
+			"url": s.url(d), "folderTitle": d.Folder, "provisioned": true, "provisionedExternalId": filepath.Base(d.File),
+		}})
 		return
 	}
 	writeMessage(w, http.StatusNotFound, "Dashboard not found")

@@ -15,8 +15,10 @@ import (
 
 func startServer(t *testing.T, st state) (config, string) {
 	t.Helper()
-	cfg, err := loadConfig([]string{"GF_PATHS_DATA=" + t.TempDir(), "GF_SERVER_ROOT_URL=https://localhost:8082/grafana",
-		"GF_SERVER_SERVE_FROM_SUB_PATH=true", "GF_SECURITY_ADMIN_PASSWORD=first-pass"})
+	cfg, err := loadConfig([]string{
+		"GF_PATHS_DATA=" + t.TempDir(), "GF_SERVER_ROOT_URL=https://localhost:8082/grafana",
+		"GF_SERVER_SERVE_FROM_SUB_PATH=true", "GF_SECURITY_ADMIN_PASSWORD=first-pass",
+	})
 	assert.NilError(t, err)
 	assert.NilError(t, ensureAdmin(cfg))
 	web := httptest.NewServer(newServer(cfg, st).handler())
@@ -61,12 +63,17 @@ func prometheusFake(t *testing.T) *httptest.Server {
 
 func testState(promURL string) state {
 	prom := func(uid, password, path string) datasource {
-		return datasource{ID: 1, OrgID: 1, Name: uid, UID: uid, Type: "prometheus", Access: "proxy", URL: promURL + path, BasicAuth: true,
-			BasicAuthUser: "vm", SecureJSONData: map[string]string{"basicAuthPassword": password}}
+		return datasource{
+			ID: 1, OrgID: 1, Name: uid, UID: uid, Type: "prometheus", Access: "proxy", URL: promURL + path, BasicAuth: true,
+			BasicAuthUser: "vm", SecureJSONData: map[string]string{"basicAuthPassword": password},
+		}
 	}
 	return state{
-		datasources: []datasource{prom("good", "secret", "/victoriametrics"), prom("wrong", "guess", "/victoriametrics"),
-			prom("nowhere", "secret", ""), {UID: "loki", Type: "loki"}},
+		datasources: []datasource{
+			prom("good", "secret", "/victoriametrics"), prom("wrong", "guess", "/victoriametrics"),
+			prom("nowhere", "secret", ""),
+			{UID: "loki", Type: "loki"},
+		},
 		dashboards: []dashboard{{ID: 1, UID: "abc", Title: "My Board", Folder: "F", File: "/x/b.json", JSON: map[string]any{"title": "My Board"}}},
 	}
 }

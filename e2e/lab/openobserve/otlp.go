@@ -222,8 +222,10 @@ func (s *server) otlpTraces(org, name, contentType string, body []byte) (otlpAns
 
 // reservedSpanFields are not overwritten by attributes (traces/mod.rs).
 func reservedSpanFields() []string {
-	return []string{"trace_id", "span_id", "flags", "span_status", "span_kind", "operation_name", "start_time", "end_time",
-		"duration", "service_name", "events", "links", timestampField}
+	return []string{
+		"trace_id", "span_id", "flags", "span_status", "span_kind", "operation_name", "start_time", "end_time",
+		"duration", "service_name", "events", "links", timestampField,
+	}
 }
 
 func (s *server) spanRecord(service string, res pcommon.Resource, sp ptrace.Span, span window) (record, error) {

@@ -304,8 +304,10 @@ func (s *server) search(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	resp.Took, resp.TraceID = time.Since(started).Milliseconds(), traceID
-	resp.Detail = map[string]int{"total": int(resp.Took), "cache_took": 0, "file_list_took": 0, "wait_in_queue": 0,
-		"idx_took": 0, "search_took": int(resp.Took)}
+	resp.Detail = map[string]int{
+		"total": int(resp.Took), "cache_took": 0, "file_list_took": 0, "wait_in_queue": 0,
+		"idx_took": 0, "search_took": int(resp.Took),
+	}
 	s.observe("/api/org/_search", "200", org, kind, started)
 	writeJSON(w, http.StatusOK, resp)
 }
@@ -443,10 +445,14 @@ func (s *server) describe(key streamKey, withSchema bool) streamInfo {
 	st.mu.RUnlock()
 	info := streamInfo{
 		Name: key.name, StorageType: "disk", StreamType: key.kind, Schema: []streamField{}, TotalFields: len(schema),
-		Stats: streamStats{CreatedAt: st.created, Min: t.min, Max: t.max, Docs: t.docs, Files: t.files,
-			Storage: float64(t.original) / mb, Compressed: float64(t.stored) / mb},
-		Settings: streamSettings{PartitionKeys: []string{}, FullText: []string{}, IndexFields: []string{}, BloomFields: []string{},
-			DefinedFields: []string{}, StorageType: "normal", Retention: retention, DistinctFields: true},
+		Stats: streamStats{
+			CreatedAt: st.created, Min: t.min, Max: t.max, Docs: t.docs, Files: t.files,
+			Storage: float64(t.original) / mb, Compressed: float64(t.stored) / mb,
+		},
+		Settings: streamSettings{
+			PartitionKeys: []string{}, FullText: []string{}, IndexFields: []string{}, BloomFields: []string{},
+			DefinedFields: []string{}, StorageType: "normal", Retention: retention, DistinctFields: true,
+		},
 	}
 	if withSchema {
 		for name, t := range schema {
@@ -559,8 +565,10 @@ func (s *server) summary(w http.ResponseWriter, r *http.Request) {
 	}
 	none := map[string]any{"num_realtime": 0, "num_scheduled": 0, "trigger_status": map[string]int{"healthy": 0, "failed": 0, "warning": 0}}
 	writeJSON(w, http.StatusOK, map[string]any{
-		"streams": map[string]any{"num_streams": streams, "total_records": docs, "total_storage_size": size,
-			"total_compressed_size": stored, "total_index_size": 0.0},
+		"streams": map[string]any{
+			"num_streams": streams, "total_records": docs, "total_storage_size": size,
+			"total_compressed_size": stored, "total_index_size": 0.0,
+		},
 		"pipelines": none, "alerts": none, "total_functions": 0, "total_dashboards": 0,
 	})
 }

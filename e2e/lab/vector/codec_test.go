@@ -62,12 +62,14 @@ func TestCodecGolden(t *testing.T) {
 		want string
 	}{
 		{
-			"log", event{log: map[string]any{"m": "hi"}},
+			"log",
+			event{log: map[string]any{"m": "hi"}},
 			// log=1{ value=2{ map=7{ fields=1{ key=1 "m", value=2{ raw_bytes=1 "hi" } } } } }
 			"0a0f" + "120d" + "3a0b" + "0a09" + "0a016d" + "1204" + "0a026869",
 		},
 		{
-			"counter", event{metric: &metric{name: "c", kind: absolute, value: counterValue(1), tags: map[string]string{"k": "v"}, time: time.Unix(5, 0)}},
+			"counter",
+			event{metric: &metric{name: "c", kind: absolute, value: counterValue(1), tags: map[string]string{"k": "v"}, time: time.Unix(5, 0)}},
 			// metric=2{ name=1 "c", timestamp=3->2{seconds=1 5}, tags_v1=3{1:"k",2:"v"}, kind=4 1,
 			// counter=5{ value=1 1.0 }, tags_v2=20{ 1:"k", 2:{ 1:{ 1:"v" } } } }
 			"1229" + "0a0163" + "12020805" + "1a06" + "0a016b120176" + "2001" + "2a09" + "09000000000000f03f" +

@@ -216,7 +216,8 @@ func newVectorSender(conf *sinkConf) (*vectorSender, error) {
 	}
 	if conf.keepalive > 0 {
 		opts = append(opts, grpc.WithKeepaliveParams(keepalive.ClientParameters{
-			Time: conf.keepalive, Timeout: conf.keepTimeout, PermitWithoutStream: true}))
+			Time: conf.keepalive, Timeout: conf.keepTimeout, PermitWithoutStream: true,
+		}))
 	}
 	// passthrough: the name is looked up at each dial, not cached by a resolver.
 	conn, err := grpc.NewClient("passthrough:///"+conf.targets[0], opts...)
