@@ -37,41 +37,6 @@ func TestLogArrives(t *testing.T) {
 	t.Logf("a log line was searchable after %s", time.Since(written).Round(time.Millisecond))
 }
 
-// A scraped metric must arrive in VictoriaMetrics, after `up` and nothing else.
-func TestMetricArrives(t *testing.T) {
-	e := newEnv(t)
-	e.up()
-	eventually(t, 60*time.Second, func() error {
-		body := e.get("victoriametrics", "/victoriametrics/api/v1/query?query=node_uname_info%7Bjob%3D%22node-exporter%22%7D")
-		var answer struct{ Data struct{ Result []any } }
-		if err := json.Unmarshal([]byte(body), &answer); err != nil {
-			return fmt.Errorf("%w: %s", err, body)
-		}
-		if len(answer.Data.Result) == 0 {
-			return fmt.Errorf("no series: %s", body)
-		}
-		return nil
-	})
-}
-
-// After each scaling the balancer must send to every live replica and to no other, and logs must still arrive.
-func TestScale(t *testing.T) {
-	e := newEnv(t)
-	e.up()
-	for _, replicas := range []int{5, 1} {
-		e.ok(e.telemetry("scale", fmt.Sprintf("aggregator=%d", replicas)))
-		ready := 0
-		for _, component := range e.status().Components {
-			if component.Name == "aggregator" {
-				ready = component.Ready
-			}
-		}
-		assert.Equal(t, ready, replicas)
-	}
-	e.up()
-	assert.Equal(t, len(e.ids(e.name)), 9, "the scale is remembered")
-}
-
 // A second `up` must recreate nothing.
 func TestUpTwice(t *testing.T) {
 	e := newEnv(t)
@@ -122,8 +87,6 @@ func (e *env) lines(message string) int {
 	}
 	return len(answer.Hits)
 }
-
-func (e *env) get(login, path string) string { return e.call(login, http.MethodGet, path, "") }
 
 // call asks the gateway with TLS checked against the CA of this scenario's state, and a log-in.
 func (e *env) call(login, method, path, body string) string {
