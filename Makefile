@@ -1,6 +1,8 @@
 # The two commands: `make up` starts the pipeline, `make test` tests everything. `make help` lists the rest.
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
+# One shell a recipe: the engine that its first line starts is the one its other lines talk to.
+.ONESHELL:
 .DEFAULT_GOAL := help
 
 VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null | sed 's/^v//' || true)
@@ -48,11 +50,15 @@ test: unit vrl test-install e2e ## Test everything, end to end included
 unit: ## Unit tests of the product and of the lab's stand-ins
 	go vet ./...
 	go test ./...
-	cd e2e/lab && go vet ./... && go test ./...
+	cd e2e/lab
+	go vet ./...
+	go test ./...
 
 .PHONY: vrl
 vrl: ## Compile and run the bundle's VRL with the real VRL compiler
-	cd e2e/vrl && npm ci --no-audit --no-fund --loglevel=error && npm test
+	cd e2e/vrl
+	npm ci --no-audit --no-fund --loglevel=error
+	npm test
 
 .PHONY: test-install
 test-install: ## Install, re-install and uninstall in a throw-away home
