@@ -49,7 +49,9 @@ func JSON(out io.Writer, value any) error {
 func Indent(text, prefix string) string {
 	var out strings.Builder
 	for line := range strings.Lines(text) {
-		out.WriteString(prefix + Escape(strings.TrimRight(line, "\r\n")) + "\n")
+		// A tab is the one control character that logs are full of and that does no harm.
+		line = strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", "    ")
+		out.WriteString(prefix + Escape(line) + "\n")
 	}
 	return out.String()
 }
