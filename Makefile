@@ -44,7 +44,7 @@ up: install ## Build, install the plugin, start the pipeline (IMAGES=lab builds 
 	hack/engine.sh env | sed 's/^/run this first in your shell: /'
 
 .PHONY: test
-test: unit vrl test-install e2e ## Test everything, end to end included
+test: lint unit vrl test-install e2e ## Test everything, end to end included
 
 .PHONY: unit
 unit: ## Unit tests of the product and of the lab's stand-ins

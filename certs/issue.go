@@ -21,6 +21,8 @@ const organization = "docker telemetry"
 
 // quiet silences cfssl, which logs each signature to stderr, where our progress is. Its level is a bare global, so a
 // second write would race with a signature in another goroutine; errors reach us as values anyway.
+//
+//nolint:gochecknoglobals // it guards a global of cfssl, and must be as global as that
 var quiet = sync.OnceFunc(func() { log.Level = log.LevelFatal })
 
 // Request is a server certificate to issue.

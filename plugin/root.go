@@ -51,7 +51,7 @@ and Vector aggregators into OpenObserve and VictoriaMetrics; Grafana and the UIs
 	flags.StringVar(&a.progress, "progress", "auto", "Progress on stderr: auto, tty, plain, json or quiet")
 	_ = root.RegisterFlagCompletionFunc("name", a.completeStacks)
 	_ = root.RegisterFlagCompletionFunc("progress", completeWords("auto", "tty", "plain", "json", "quiet"))
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
+	root.SetFlagErrorFunc(usage)
 	root.AddCommand(
 		newUpCommand(a), newDownCommand(a), newStartCommand(a), newStopCommand(a), newRestartCommand(a),
 		newScaleCommand(a), newPullCommand(a),

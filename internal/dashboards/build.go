@@ -135,7 +135,10 @@ func graph(width int, title, unit string, queries []query, opts ...option) panel
 	return finish(width, p, opts)
 }
 
-func stat(width int, title, unit, expr string, opts ...option) panelSpec {
+// statWidth puts six in the 24 columns of a row.
+const statWidth = 4
+
+func stat(title, unit, expr string, opts ...option) panelSpec {
 	p := dataPanel("stat", title, unit, []query{q(expr, "")}, false)
 	p.FieldConfig.Defaults.Color.Mode = "thresholds"
 	p.FieldConfig.Defaults.Thresholds = steps("blue")
@@ -143,7 +146,7 @@ func stat(width int, title, unit, expr string, opts ...option) panelSpec {
 		ColorMode: "value", GraphMode: "area", JustifyMode: "auto", Orientation: "auto", PercentChangeColorMode: "standard",
 		ReduceOptions: lastValue(), TextMode: "value", WideLayout: true,
 	}
-	return finish(width, p, opts)
+	return finish(statWidth, p, opts)
 }
 
 func bars(width int, title, unit string, queries []query, opts ...option) panelSpec {
@@ -244,8 +247,9 @@ func stacked() option {
 	}
 }
 
-func upTo(limit float64) option {
-	return func(p *Panel) { p.FieldConfig.Defaults.Max = &limit }
+func upToOne() option {
+	whole := 1.0
+	return func(p *Panel) { p.FieldConfig.Defaults.Max = &whole }
 }
 
 // warnAt colours green below warn, orange from there and red from bad.

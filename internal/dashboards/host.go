@@ -20,19 +20,19 @@ func host() Dashboard {
 	return newDashboard("telemetry-host", "Host",
 		"The Docker host as node_exporter sees it. On Docker Desktop that is the virtual machine, not your desktop.",
 		section{height: 4, panels: []panelSpec{
-			stat(4, "CPU busy", "percentunit", "max("+cpuBusy+")", warnAt(0.7, 0.9), upTo(1)),
-			stat(4, "Memory used", "percentunit", "max("+memUsed+")", warnAt(0.8, 0.9), upTo(1),
+			stat("CPU busy", "percentunit", "max("+cpuBusy+")", warnAt(0.7, 0.9), upToOne()),
+			stat("Memory used", "percentunit", "max("+memUsed+")", warnAt(0.8, 0.9), upToOne(),
 				describe("1 - MemAvailable / MemTotal: page cache that can be given back does not count.")),
-			stat(4, "Fullest file system", "percentunit", "max("+fsUsed+")", warnAt(0.8, 0.9), upTo(1)),
-			stat(4, "Load per core, 5 min", "short",
+			stat("Fullest file system", "percentunit", "max("+fsUsed+")", warnAt(0.8, 0.9), upToOne()),
+			stat("Load per core, 5 min", "short",
 				`max(sum by (instance) (node_load5{`+node+`}) / count by (instance) (node_cpu_seconds_total{`+node+`,mode="idle"}))`, warnAt(1, 2)),
-			stat(4, "Processor cores", "short", `count(node_cpu_seconds_total{`+node+`,mode="idle"})`),
-			stat(4, "Up", "dtdurations", `max(node_time_seconds{`+node+`} - node_boot_time_seconds{`+node+`})`),
+			stat("Processor cores", "short", `count(node_cpu_seconds_total{`+node+`,mode="idle"})`),
+			stat("Up", "dtdurations", `max(node_time_seconds{`+node+`} - node_boot_time_seconds{`+node+`})`),
 		}},
 		section{title: "CPU and memory", height: 8, panels: []panelSpec{
 			graph(8, "CPU by mode", "percentunit", []query{
 				q(`sum by (mode) (rate(node_cpu_seconds_total{`+node+`,mode!="idle"}[`+win+`])) / on() group_left() count(node_cpu_seconds_total{`+node+`,mode="idle"})`, "{{mode}}"),
-			}, stacked(), upTo(1), describe("Share of all cores together.")),
+			}, stacked(), upToOne(), describe("Share of all cores together.")),
 			graph(8, "Load", "short", []query{
 				q(`node_load1{`+node+`}`, "1 min"),
 				q(`node_load5{`+node+`}`, "5 min"),
@@ -45,7 +45,7 @@ func host() Dashboard {
 			}, stacked()),
 		}},
 		section{title: "Disks", height: 8, panels: []panelSpec{
-			bars(12, "File systems, used", "percentunit", []query{q("sort_desc("+fsUsed+")", "{{device}}")}, warnAt(0.8, 0.9), upTo(1)),
+			bars(12, "File systems, used", "percentunit", []query{q("sort_desc("+fsUsed+")", "{{device}}")}, warnAt(0.8, 0.9), upToOne()),
 			graph(12, "File systems, available", "bytes", []query{
 				q(`max by (instance, device) (node_filesystem_avail_bytes{`+realFS+`})`, "{{device}}"),
 			}),
@@ -59,7 +59,7 @@ func host() Dashboard {
 			}),
 			graph(8, "Busy", "percentunit", []query{
 				q(`max by (device) (rate(node_disk_io_time_seconds_total{`+node+`}[`+win+`]))`, "{{device}}"),
-			}, upTo(1), describe("Share of the time with at least one operation in flight.")),
+			}, upToOne(), describe("Share of the time with at least one operation in flight.")),
 		}},
 		section{title: "Network", height: 8, panels: []panelSpec{
 			graph(12, "Traffic", "Bps", []query{

@@ -13,17 +13,17 @@ func logsVolume() Dashboard {
 	return newDashboard("telemetry-logs", "Logs volume",
 		"How much is logged, whether OpenObserve takes it, and what it costs there.",
 		section{height: 4, panels: []panelSpec{
-			stat(4, "Log events", "eps", sumRate("vector_component_sent_events_total", agent+`,component_id="agg_logs"`),
+			stat("Log events", "eps", sumRate("vector_component_sent_events_total", agent+`,component_id="agg_logs"`),
 				describe("Log events that the agent handed to an aggregator.")),
-			stat(4, "Records stored", "recps", `sum(rate(zo_ingest_records{`+logStreams+`}[`+win+`]))`),
-			stat(4, "Sent to OpenObserve", "Bps", sumRate("vector_component_sent_bytes_total", toStore),
+			stat("Records stored", "recps", `sum(rate(zo_ingest_records{`+logStreams+`}[`+win+`]))`),
+			stat("Sent to OpenObserve", "Bps", sumRate("vector_component_sent_bytes_total", toStore),
 				describe("After compression.")),
-			stat(4, "Refused or failed, 5 min", "short",
+			stat("Refused or failed, 5 min", "short",
 				orZero(`sum(increase(vector_http_client_responses_total{`+toStore+`,status!~"2.."}[5m]))`), anyIsBad(),
 				describe("Answers of OpenObserve other than 2xx. All but a final refusal are tried again.")),
-			stat(4, "Events lost, 5 min", "short",
+			stat("Events lost, 5 min", "short",
 				orZero(`sum(increase(vector_component_discarded_events_total{`+toStore+`,intentional="false"}[5m]))`), anyIsBad()),
-			stat(4, "Stored, compressed", "bytes", orZero(`sum(zo_storage_compressed_bytes{`+logStreams+`})`), describe(storageNote)),
+			stat("Stored, compressed", "bytes", orZero(`sum(zo_storage_compressed_bytes{`+logStreams+`})`), describe(storageNote)),
 		}},
 		section{title: "Flow", height: 8, panels: []panelSpec{
 			graph(12, "Log events", "eps", []query{

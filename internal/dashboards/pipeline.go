@@ -24,17 +24,17 @@ func pipeline() Dashboard {
 
 func pipelineSummary() section {
 	return section{height: 4, panels: []panelSpec{
-		stat(4, "Events into the agent", "eps", sumRate("vector_component_received_events_total", agent+`,component_kind="source"`),
+		stat("Events into the agent", "eps", sumRate("vector_component_received_events_total", agent+`,component_kind="source"`),
 			describe("Log lines and metric samples that the agent's sources took in.")),
-		stat(4, "Events into the stores", "eps", sumRate("vector_component_sent_events_total", aggregator+`,component_kind="sink"`),
+		stat("Events into the stores", "eps", sumRate("vector_component_sent_events_total", aggregator+`,component_kind="sink"`),
 			describe("Events that OpenObserve and VictoriaMetrics took from the aggregators.")),
-		stat(4, "Errors, 5 min", "short", orZero(`sum(increase(vector_component_errors_total{`+bothJobs+`}[5m]))`),
+		stat("Errors, 5 min", "short", orZero(`sum(increase(vector_component_errors_total{`+bothJobs+`}[5m]))`),
 			anyIsBad(), describe("Errors that agent and aggregators counted. Most are followed by a retry; lost events are counted beside this.")),
-		stat(4, "Events lost, 5 min", "short", orZero(`sum(increase(vector_component_discarded_events_total{`+bothJobs+`,intentional="false"}[5m]))`),
+		stat("Events lost, 5 min", "short", orZero(`sum(increase(vector_component_discarded_events_total{`+bothJobs+`,intentional="false"}[5m]))`),
 			anyIsBad(), describe("Events that were dropped although nobody asked for it.")),
-		stat(4, "Agent buffer fill", "percentunit", `max(`+bufferFill+`)`,
-			warnAt(0.5, 0.8), upTo(1), describe("The fullest disk buffer of the agent. It fills while no aggregator takes events.")),
-		stat(4, "Aggregators", "short", `count(count by (replica) (count_over_time(vector_component_received_events_total{`+aggregator+`}[1m])))`,
+		stat("Agent buffer fill", "percentunit", `max(`+bufferFill+`)`,
+			warnAt(0.5, 0.8), upToOne(), describe("The fullest disk buffer of the agent. It fills while no aggregator takes events.")),
+		stat("Aggregators", "short", `count(count by (replica) (count_over_time(vector_component_received_events_total{`+aggregator+`}[1m])))`,
 			atLeast(1), describe("Replicas whose metrics arrived within the last minute.")),
 	}}
 }
@@ -91,7 +91,7 @@ const bufferFill = `sum by (buffer_id) (vector_buffer_size_bytes{` + agent + `})
 
 func pipelineBuffer() section {
 	return section{title: "Agent buffer", height: 8, panels: []panelSpec{
-		graph(8, "Disk buffer fill", "percentunit", []query{q(bufferFill, "{{buffer_id}}")}, upTo(1)),
+		graph(8, "Disk buffer fill", "percentunit", []query{q(bufferFill, "{{buffer_id}}")}, upToOne()),
 		graph(8, "Events waiting", "short", []query{
 			q(`sum by (buffer_id) (vector_buffer_size_events{`+agent+`})`, "{{buffer_id}}"),
 		}),
@@ -108,7 +108,7 @@ func pipelineAggregators() section {
 		graph(8, "Share by replica", "percentunit", []query{
 			// The floor turns 0/0 of an idle pipeline into a share of 0.
 			q(replicaRate+` / on() group_left() clamp_min(sum(rate(vector_component_received_events_total{`+fromAgents+`}[`+win+`])), 1e-9)`, "{{replica}}"),
-		}, stacked(), upTo(1), describe("The balancer hands out requests, not events, to the replica with the fewest open ones; shares drift with batch sizes.")),
+		}, stacked(), upToOne(), describe("The balancer hands out requests, not events, to the replica with the fewest open ones; shares drift with batch sizes.")),
 		table(8, "Replicas", []column{
 			{"Received", "eps", `sum by (replica) (rate(vector_component_received_events_total{` + fromAgents + `}[2m]))`},
 			{"Sent", "eps", `sum by (replica) (rate(vector_component_sent_events_total{` + aggregator + `,component_kind="sink"}[2m]))`},
