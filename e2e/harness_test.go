@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,19 +44,53 @@ type env struct {
 	home   string
 	extra  []string
 	stacks []string
+	client *http.Client
+	logins map[string][2]string
 }
 
 func newEnv(t *testing.T) *env {
 	t.Helper()
 	e := &env{t: t, name: "e2e-" + strings.ToLower(strings.TrimPrefix(strings.ReplaceAll(t.Name(), "/", "-"), "Test")), port: freePort(t), home: t.TempDir()}
-	plugins := filepath.Join(e.home, ".docker", "cli-plugins")
-	assert.NilError(t, os.MkdirAll(plugins, 0o755))
+	assert.NilError(t, os.MkdirAll(filepath.Dir(e.plugin("")), 0o755))
 	for _, name := range []string{"docker-telemetry", "docker-compose"} {
-		assert.NilError(t, os.Symlink(filepath.Join(binaries(t), name), filepath.Join(plugins, name)))
+		e.install(name)
 	}
 	e.stacks = []string{e.name}
 	t.Cleanup(e.cleanup)
 	return e
+}
+
+// plugin is the path of a CLI plugin in the scenario's own home.
+func (e *env) plugin(name string) string {
+	return filepath.Join(e.home, ".docker", "cli-plugins") + string(filepath.Separator) + name
+}
+
+// install puts a program of bin/ into the scenario's own home, in the place of what was there.
+func (e *env) install(name string) {
+	e.t.Helper()
+	assert.NilError(e.t, os.RemoveAll(e.plugin(name)))
+	assert.NilError(e.t, os.Symlink(filepath.Join(binaries(e.t), name), e.plugin(name)))
+}
+
+// rebuild installs a plugin in which one embedded file is changed: another release, for a scenario.
+func (e *env) rebuild(file string, change func(text string) string) {
+	e.t.Helper()
+	root, err := filepath.Abs("..")
+	assert.NilError(e.t, err)
+	original := filepath.Join(root, filepath.FromSlash(file))
+	raw, err := os.ReadFile(original)
+	assert.NilError(e.t, err)
+	changed := filepath.Join(e.t.TempDir(), filepath.Base(file))
+	assert.NilError(e.t, os.WriteFile(changed, []byte(change(string(raw))), 0o644))
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
+	assert.NilError(e.t, err)
+	overlayFile := filepath.Join(e.t.TempDir(), "overlay.json")
+	assert.NilError(e.t, os.WriteFile(overlayFile, overlay, 0o644))
+	assert.NilError(e.t, os.RemoveAll(e.plugin("docker-telemetry")))
+	build := exec.CommandContext(e.t.Context(), "go", "build", "-overlay", overlayFile, "-o", e.plugin("docker-telemetry"), "./cmd/docker-telemetry")
+	build.Dir = root
+	out, err := build.CombinedOutput()
+	assert.NilError(e.t, err, "%s", out)
 }
 
 func binaries(t *testing.T) string {

@@ -60,8 +60,8 @@ func exitCode(interrupted bool, err error) int {
 	}
 }
 
-// finish prints an error the way every command does and returns the exit code.
-func finish(stderr io.Writer, interrupted bool, err error) int {
+// finish prints an error the way every command does and returns the exit code. name is the stack the command was about.
+func finish(stderr io.Writer, name string, interrupted bool, err error) int {
 	code := exitCode(interrupted, err)
 	var coded *codeError
 	switch {
@@ -69,17 +69,18 @@ func finish(stderr io.Writer, interrupted bool, err error) int {
 	case code == exitInterrupted:
 		var left *interruptedError
 		if errors.As(err, &left) {
-			fmt.Fprintf(stderr, "interrupted: %s\nhint: %s\n", left.left, left.advice)
+			fmt.Fprintf(stderr, "interrupted: %s\n", left.left)
+			printHint(stderr, name, left.advice)
 		} else {
 			fmt.Fprintln(stderr, "interrupted")
 		}
 	default:
-		printError(stderr, err)
+		printError(stderr, name, err)
 	}
 	return code
 }
 
-func printError(stderr io.Writer, err error) {
+func printError(stderr io.Writer, name string, err error) {
 	fmt.Fprintf(stderr, "error: %s\n", render.Escape(strings.TrimSpace(strings.ReplaceAll(err.Error(), "\n", "; "))))
 	var failed *stack.FailedError
 	if errors.As(err, &failed) && failed.Tail != "" {
@@ -87,8 +88,25 @@ func printError(stderr io.Writer, err error) {
 	}
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) && hinted.Hint() != "" {
-		fmt.Fprintf(stderr, "hint: %s\n", hinted.Hint())
+		printHint(stderr, name, hinted.Hint())
 	}
+}
+
+func printHint(stderr io.Writer, name, hint string) {
+	fmt.Fprintf(stderr, "hint: %s\n", forStack(name, hint))
+}
+
+// forStack adds --name to each of our commands in a hint, so that it works as it is typed. The packages that word
+// the hints know nothing of the command line's flags.
+func forStack(name, hint string) string {
+	const command = "docker telemetry "
+	parts := strings.Split(hint, command)
+	for i, part := range parts[1:] {
+		if !strings.HasPrefix(part, "--name ") {
+			parts[i+1] = strings.TrimPrefix(nameFlag(name)+" ", " ") + part
+		}
+	}
+	return strings.Join(parts, command)
 }
 
 // interruptedError says what Ctrl-C left running and the command that finishes or undoes it.

@@ -31,7 +31,7 @@ func Main() int {
 	logrus.SetLevel(logrus.ErrorLevel)
 	app := &app{deps: newDeps(cli)}
 	err = cliplugin.RunPlugin(cli, newRootCommand(app), Metadata())
-	return finish(cli.Err(), app.interrupted(), err)
+	return finish(cli.Err(), app.name, app.interrupted(), err)
 }
 
 // Metadata is what the Docker CLI asks every plugin for, at each `docker --help` as well.

@@ -71,7 +71,8 @@ func runPs(ctx context.Context, a *app, args []string, format string, all bool) 
 		return render.JSON(a.deps.stdout, map[string]any{"schemaVersion": 1, "containers": psRows(containers)})
 	case "table":
 		if len(containers) == 0 {
-			fmt.Fprintf(a.deps.stderr, "there is no stack %q on this engine\nhint: start it: docker telemetry up\n", a.name)
+			fmt.Fprintf(a.deps.stderr, "there is no stack %q on this engine\n", a.name)
+			printHint(a.deps.stderr, a.name, "start it: docker telemetry up")
 			return nil
 		}
 		psTable(a, containers, all)

@@ -184,13 +184,9 @@ func leftRunning(ctx context.Context, name string, err error) error {
 	if ctx.Err() == nil || !errors.Is(err, context.Canceled) {
 		return err
 	}
-	flag := ""
-	if name != "telemetry" {
-		flag = " --name " + name
-	}
 	return &interruptedError{
 		left:   fmt.Sprintf("stack %q is half started", name),
-		advice: fmt.Sprintf("docker telemetry%s up finishes it, docker telemetry%s down removes it", flag, flag),
+		advice: "docker telemetry up finishes it, docker telemetry down removes it",
 		err:    err,
 	}
 }

@@ -134,7 +134,8 @@ func (m *Manager) CheckHost(ctx context.Context, engine Engine, project *types.P
 	if err := m.checkPort(ctx, engine, settings); err != nil {
 		return nil, err
 	}
-	return memoryWarnings(engine, project), nil
+	warnings, err := checkDisk(ctx, engine)
+	return append(warnings, memoryWarnings(engine, project)...), err
 }
 
 func (m *Manager) checkPort(ctx context.Context, engine Engine, settings Settings) error {
@@ -150,31 +151,48 @@ func (m *Manager) checkPort(ctx context.Context, engine Engine, settings Setting
 			if item.Labels[StackLabel] == settings.Name {
 				return nil
 			}
-			return portTaken(settings, fmt.Sprintf("container %s (%s)", containerName(item), item.Image))
+			return portTaken(ctx, settings, fmt.Sprintf("container %s (%s)", containerName(item), item.Image))
 		}
 	}
 	if !engine.Local() {
 		return nil
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(settings.Bind, strconv.Itoa(settings.Port)))
-	if err == nil {
-		return listener.Close()
-	}
+	err = listen(ctx, settings.Bind, settings.Port)
 	if !isAddressInUse(err) {
-		// Not ours to judge: a low port that this user may not open, or an address of the engine's own network.
+		// Another failure is not ours to judge: a low port that this user may not open, or an address of the engine's
+		// own network.
 		return nil
 	}
-	return portTaken(settings, portOwner(ctx, settings.Port))
+	return portTaken(ctx, settings, portOwner(ctx, settings.Port))
 }
 
-func portTaken(settings Settings, owner string) error {
+func listen(ctx context.Context, bind string, port int) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(bind, strconv.Itoa(port)))
+	if err != nil {
+		return err
+	}
+	return listener.Close()
+}
+
+func portTaken(ctx context.Context, settings Settings, owner string) error {
 	if owner == "" {
 		owner = "another program (its owner is not visible to this user)"
 	}
 	return &Error{
 		Text:   fmt.Sprintf("port %d on %s is taken by %s", settings.Port, settings.Bind, owner),
-		Advice: fmt.Sprintf("choose another: docker telemetry up --port %d", settings.Port+1),
+		Advice: fmt.Sprintf("choose another: docker telemetry up --port %d", freePort(ctx, settings)),
 	}
+}
+
+// freePort returns the first port above the wanted one that this machine can open: a hint that fails is none.
+func freePort(ctx context.Context, settings Settings) int {
+	const tries, highest = 100, 65535
+	for port := settings.Port + 1; port <= min(settings.Port+tries, highest); port++ {
+		if !isAddressInUse(listen(ctx, settings.Bind, port)) {
+			return port
+		}
+	}
+	return settings.Port - 1
 }
 
 // overlaps reports whether two listening addresses cannot be had at once.

@@ -11,7 +11,7 @@ type metrics struct {
 	responseTime                                             *prometheus.HistogramVec
 	ingestRecords, ingestBytes, ingestErrors                 *prometheus.CounterVec
 	storageOriginal, storageStored, storageFiles, storageNum *prometheus.GaugeVec
-	organizations, streams                                   *prometheus.GaugeVec
+	organizations, streams, memtable                         *prometheus.GaugeVec
 }
 
 func newMetrics(cfg config) *metrics {
@@ -43,13 +43,14 @@ func newMetrics(cfg config) *metrics {
 		storageNum:      gauge("storage_records", "Storage records.", "organization", "stream_type"),
 		organizations:   gauge("meta_num_organizations", "Metadata organization nums"),
 		streams:         gauge("meta_num_streams", "Metadata stream nums", "organization", "stream_type"),
+		memtable:        gauge("ingest_memtable_bytes", "Ingestor in memory bytes of json format."),
 	}
 	up := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: "zo", Name: "node_up", Help: "Node is up", ConstLabels: constant,
 	}, []string{"version"})
 	up.WithLabelValues(realVersion + "+lab-standin").Set(1)
 	m.registry.MustRegister(m.requests, m.responseTime, m.ingestRecords, m.ingestBytes, m.ingestErrors, m.storageOriginal,
-		m.storageStored, m.storageFiles, m.storageNum, m.organizations, m.streams, up)
+		m.storageStored, m.storageFiles, m.storageNum, m.organizations, m.streams, m.memtable, up)
 	return m
 }
 
@@ -57,8 +58,10 @@ func newMetrics(cfg config) *metrics {
 func (m *metrics) setStorage(s *store) {
 	type group struct{ org, kind string }
 	sums, counts, orgs := map[group]totals{}, map[group]int{}, map[string]struct{}{}
+	var unstored int64
 	for _, key := range s.keys("", "") {
 		g, t := group{key.org, key.kind}, s.get(key).stats()
+		unstored += s.get(key).unstored()
 		sum := sums[g]
 		sum.docs, sum.original, sum.stored, sum.files = sum.docs+t.docs, sum.original+t.original, sum.stored+t.stored, sum.files+t.files
 		sums[g] = sum
@@ -73,4 +76,5 @@ func (m *metrics) setStorage(s *store) {
 		m.streams.WithLabelValues(g.org, g.kind).Set(float64(counts[g]))
 	}
 	m.organizations.WithLabelValues().Set(float64(len(orgs)))
+	m.memtable.WithLabelValues().Set(float64(unstored))
 }

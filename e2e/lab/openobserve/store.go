@@ -328,6 +328,13 @@ func (st *stream) stats() totals {
 	return st.published
 }
 
+// unstored is how many bytes of records the published figures do not count yet: what is in memory in the real one.
+func (st *stream) unstored() int64 {
+	st.mu.RLock()
+	defer st.mu.RUnlock()
+	return st.count().original - st.published.original
+}
+
 func (st *stream) schemaCopy() map[string]fieldType {
 	st.mu.RLock()
 	defer st.mu.RUnlock()
