@@ -75,14 +75,20 @@ lab: ## Build the lab's images under the names that the bundle pins
 	e2e/lab/build.sh
 
 .PHONY: e2e
-e2e: build bin/docker-compose ## Scenarios on a real engine (IMAGES=upstream pulls instead of building the lab)
+e2e: build bin/docker-compose ## Scenarios on a real engine (RUN=TestScale: one; IMAGES=upstream: pulled images)
 	@$(ENGINE)
 	$(if $(filter upstream,$(IMAGES)),bin/docker-telemetry pull,e2e/lab/build.sh)
-	go test -tags e2e -count=1 -timeout 40m -v ./e2e/
+	mkdir -p $(DT_ARTIFACTS)
+	go test -tags e2e -count=1 -timeout 40m -v $(if $(RUN),-run '$(RUN)') ./e2e/ | tee $(DT_ARTIFACTS)/e2e.log
+	# A scenario that had to skip proves nothing.
+	! grep -- '--- SKIP' $(DT_ARTIFACTS)/e2e.log
 
 .PHONY: demo
 demo: up ## Start the pipeline and a container that logs
-	docker run --rm --label telemetry.demo=true docker-telemetry-lab/busybox:1 sh -c 'echo "level=warn msg=\"hello from a demo container\""'
+	@$(ENGINE)
+	docker run --name telemetry-demo --rm $(if $(filter lab,$(IMAGES)),docker-telemetry-lab/busybox:1,busybox) \
+		sh -c 'for i in 1 2 3 4 5; do echo "level=warn msg=\"hello $$i from a demo container\""; sleep 1; done'
+	echo 'find it in OpenObserve, stream docker: container_name = telemetry-demo'
 
 .PHONY: docs
 docs: ## Write docs/reference and the dashboards from the source

@@ -66,20 +66,16 @@ func runPs(ctx context.Context, a *app, args []string, format string, all bool) 
 		return err
 	}
 	containers = only(containers, components)
-	switch format {
-	case "json":
+	if format == "json" {
 		return render.JSON(a.deps.stdout, map[string]any{"schemaVersion": 1, "containers": psRows(containers)})
-	case "table":
-		if len(containers) == 0 {
-			fmt.Fprintf(a.deps.stderr, "there is no stack %q on this engine\n", a.name)
-			printHint(a.deps.stderr, a.name, "start it: docker telemetry up")
-			return nil
-		}
-		psTable(a, containers, all)
-		return nil
-	default:
-		return badFormat(format, "table", "json")
 	}
+	if len(containers) == 0 {
+		fmt.Fprintf(a.deps.stderr, "there is no stack %q on this engine\n", a.name)
+		printHint(a.deps.stderr, a.name, "start it: docker telemetry up")
+		return nil
+	}
+	psTable(a, containers, all)
+	return nil
 }
 
 func only(containers []stack.Container, components []string) []stack.Container {

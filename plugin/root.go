@@ -5,11 +5,12 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"sync/atomic"
 	"syscall"
 
 	cliplugin "github.com/docker/cli/cli-plugins/plugin"
 	"github.com/spf13/cobra"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/render"
 )
 
 // app is one run of the program: what it needs, and the flags that every command has.
@@ -17,10 +18,13 @@ type app struct {
 	deps     deps
 	name     string
 	progress string
-	signal   atomic.Bool
+	// stopped reports whether the command's context was cancelled; nil until a command starts.
+	stopped func() error
 }
 
-func (a *app) interrupted() bool { return a.signal.Load() }
+// interrupted covers both ways to be stopped: a signal of our own, and the Docker CLI, which on SIGTERM tells its
+// plugins over a socket. When a whole process group is signalled either may come first.
+func (a *app) interrupted() bool { return a.stopped != nil && a.stopped() != nil }
 
 func newRootCommand(a *app) *cobra.Command {
 	root := &cobra.Command{
@@ -48,10 +52,10 @@ and Vector aggregators into OpenObserve and VictoriaMetrics; Grafana and the UIs
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.name, "name", "telemetry", "Name of the stack")
-	flags.StringVar(&a.progress, "progress", "auto", "Progress on stderr: auto, tty, plain, json or quiet")
 	_ = root.RegisterFlagCompletionFunc("name", a.completeStacks)
-	_ = root.RegisterFlagCompletionFunc("progress", completeWords("auto", "tty", "plain", "json", "quiet"))
-	root.SetFlagErrorFunc(usage)
+	a.progress = "auto"
+	addWord(root, flags, &a.progress, "progress", "Progress on stderr", render.ProgressModes()...)
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newUpCommand(a), newDownCommand(a), newStartCommand(a), newStopCommand(a), newRestartCommand(a),
 		newScaleCommand(a), newPullCommand(a),
@@ -72,11 +76,11 @@ func (a *app) start(cmd *cobra.Command, args []string) error {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
-		a.signal.Store(true)
 		// A second one has the default effect again: it ends the process.
 		signal.Stop(signals)
 		cancel()
 	}()
+	a.stopped = ctx.Err
 	cmd.SetContext(ctx)
 	return nil
 }

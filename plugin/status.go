@@ -70,9 +70,6 @@ type certificateJSON struct {
 }
 
 func runStatus(ctx context.Context, a *app, format string) error {
-	if format != "table" && format != "json" {
-		return badFormat(format, "table", "json")
-	}
 	s, err := a.open(ctx, "")
 	if err != nil {
 		var usage *usageError

@@ -16,17 +16,13 @@ func newVersionCommand(a *app) *cobra.Command {
 		Short: "Show the version of this plugin",
 		Args:  argsBetween(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
-			switch format {
-			case "json":
+			if format == "json" {
 				return render.JSON(a.deps.stdout, map[string]any{
 					"schemaVersion": 1, "version": version.Version, "commit": version.Commit,
 				})
-			case "table":
-				_, err := fmt.Fprintln(a.deps.stdout, "docker telemetry", version.Version)
-				return err
-			default:
-				return badFormat(format, "table", "json")
 			}
+			_, err := fmt.Fprintln(a.deps.stdout, "docker telemetry", version.Version)
+			return err
 		},
 	}
 	addFormat(cmd, &format, "table", "json")
