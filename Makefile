@@ -3,6 +3,10 @@ SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 # One shell a recipe: the engine that its first line starts is the one its other lines talk to.
 .ONESHELL:
+# Older ones, such as the 3.81 of macOS, ignore .ONESHELL and would run each line in a shell of its own.
+ifeq ($(filter oneshell,$(.FEATURES)),)
+$(error GNU make 3.82 or newer is needed; on macOS: brew install make, then gmake)
+endif
 .DEFAULT_GOAL := help
 
 VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null | sed 's/^v//' || true)
@@ -65,9 +69,10 @@ test-install: ## Install, re-install and uninstall in a throw-away home
 	hack/test-install.sh
 
 .PHONY: lint
-lint: bin/golangci-lint ## Lint, with the import table of DESIGN
+lint: bin/golangci-lint ## Lint, with the import table of docs/ARCHITECTURE.md
 	bin/golangci-lint run ./...
-	command -v shellcheck >/dev/null && shellcheck install.sh hack/*.sh e2e/lab/*.sh
+	command -v shellcheck >/dev/null || { echo 'error: shellcheck is not installed' >&2; exit 1; }
+	shellcheck install.sh hack/*.sh e2e/lab/*.sh
 
 .PHONY: lab
 lab: ## Build the lab's images under the names that the bundle pins
@@ -75,18 +80,29 @@ lab: ## Build the lab's images under the names that the bundle pins
 	e2e/lab/build.sh
 
 .PHONY: e2e
+e2e: export DT_BUSYBOX ?= $(if $(filter upstream,$(IMAGES)),busybox:1.37.0)
 e2e: build bin/docker-compose ## Scenarios on a real engine (RUN=TestScale: one; IMAGES=upstream: pulled images)
 	@$(ENGINE)
 	$(if $(filter upstream,$(IMAGES)),bin/docker-telemetry pull,e2e/lab/build.sh)
 	mkdir -p $(DT_ARTIFACTS)
-	go test -tags e2e -count=1 -timeout 40m -v $(if $(RUN),-run '$(RUN)') ./e2e/ | tee $(DT_ARTIFACTS)/e2e.log
+	go test -tags e2e -count=1 -timeout 40m -parallel 3 -v $(if $(RUN),-run '$(RUN)') ./e2e/ | tee $(DT_ARTIFACTS)/e2e.log
 	# A scenario that had to skip proves nothing.
 	! grep -- '--- SKIP' $(DT_ARTIFACTS)/e2e.log
+
+.PHONY: bench
+bench: build bin/docker-compose ## Compare with docker-compose; fails when a budget is missed (ARGS="--only metadata")
+	@$(ENGINE)
+	$(if $(filter upstream,$(IMAGES)),bin/docker-telemetry pull,e2e/lab/build.sh)
+	go run ./hack/bench $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## Run every fuzzer for a while each (FUZZTIME=10s)
+	FUZZTIME=$(or $(FUZZTIME),10s) hack/fuzz.sh
 
 .PHONY: demo
 demo: up ## Start the pipeline and a container that logs
 	@$(ENGINE)
-	docker run --name telemetry-demo --rm $(if $(filter lab,$(IMAGES)),docker-telemetry-lab/busybox:1,busybox) \
+	docker run --name telemetry-demo --rm $(if $(filter lab,$(IMAGES)),docker-telemetry-lab/busybox:1,busybox:1.37.0) \
 		sh -c 'for i in 1 2 3 4 5; do echo "level=warn msg=\"hello $$i from a demo container\""; sleep 1; done'
 	echo 'find it in OpenObserve, stream docker: container_name = telemetry-demo'
 

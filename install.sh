@@ -106,10 +106,10 @@ platform() {
 }
 
 fetch() { # URL OUTPUT
-	# A redirect must not lead out of TLS, even from file://.
+	# A redirect must not lead out of TLS, even from file://. curl's last line is the cause, without its retries.
 	curl --fail --silent --show-error --location --proto '=https,file' --proto-redir '=https' --tlsv1.2 \
-		--connect-timeout 20 --retry 2 --output "$2" "$1" ||
-		die "could not download $1" "is there such a release, and is the network up?"
+		--connect-timeout 20 --retry 2 --output "$2" "$1" 2>"$2.err" ||
+		die "could not download $1: $(tail -n 1 "$2.err" | sed 's/^curl: ([0-9]*) //')" "is there such a release, and is the network up?"
 }
 
 sha256() { # FILE
@@ -118,8 +118,9 @@ sha256() { # FILE
 
 download() { # VERSION WORK OUTPUT
 	have curl || die "curl is not installed" "install curl, or build from source in a checkout"
-	have tar || die "tar is not installed"
-	have sha256sum || have shasum || die "neither sha256sum nor shasum is installed, so a download cannot be checked"
+	have tar || die "tar is not installed" "install tar, or build from source in a checkout"
+	have sha256sum || have shasum || die "neither sha256sum nor shasum is installed, so a download cannot be checked" \
+		"install one of them, or build from source in a checkout"
 	base=${DOCKER_TELEMETRY_URL:-https://github.com/$REPO/releases}
 	if [ -n "$1" ]; then
 		base=$base/download/v${1#v}
@@ -131,11 +132,12 @@ download() { # VERSION WORK OUTPUT
 	fetch "$base/checksums.txt" "$2/checksums.txt"
 	fetch "$base/$archive" "$2/$archive"
 	want=$(awk -v file="$archive" '$2 == file || $2 == "*" file { print $1 }' "$2/checksums.txt")
-	[ -n "$want" ] || die "checksums.txt of this release does not name $archive"
+	[ -n "$want" ] || die "checksums.txt of this release does not name $archive" "nothing was installed; see https://github.com/$REPO/releases"
 	got=$(sha256 "$2/$archive")
 	[ "$got" = "$want" ] || die "the checksum of $archive is $got, the release says $want" \
 		"nothing was installed; download again, and report it if it stays so"
-	tar -xzf "$2/$archive" -C "$2" "$NAME" || die "$archive does not hold $NAME"
+	tar -xzf "$2/$archive" -C "$2" "$NAME" 2>/dev/null ||
+		die "$archive does not hold $NAME" "nothing was installed; report it: https://github.com/$REPO/issues"
 	mv -f "$2/$NAME" "$3"
 }
 
@@ -155,11 +157,14 @@ install_plugin() { # FOLDER HOW VERSION
 	target=$dir/$NAME
 	# mv would put the program into it.
 	[ ! -d "$target" ] || die "$target is a folder" "remove it, then run this again"
+	made=
+	[ -d "$dir" ] || made=$dir
 	mkdir -p "$dir" 2>/dev/null || die "cannot make $dir" "is it yours? or name another: DOCKER_CONFIG=..."
 	# Beside the target, so that the last step is a rename: a running plugin keeps its file, and no one sees half of one.
 	# The Docker CLI takes only files named docker-*, so this is none until then.
 	work=$(mktemp -d "$dir/.$NAME.XXXXXX" 2>/dev/null) || die "cannot write to $dir" "is it yours? or name another: DOCKER_CONFIG=..."
-	trap 'rm -rf "$work"' EXIT
+	# rmdir takes empty folders only: after a failure those that this run made, after a success none.
+	trap 'rm -rf "$work"; [ -z "$made" ] || rmdir "$made" "${made%/*}" 2>/dev/null || :' EXIT
 	trap 'exit 130' INT TERM HUP
 	if [ -n "$source" ]; then
 		build "$source" "$work/new"
@@ -252,6 +257,11 @@ main() {
 	[ -z "$purge" ] || [ -n "$uninstall" ] || die "--purge goes with --uninstall" "install.sh --uninstall --purge" 2
 	[ -n "${HOME:-}" ] || die "HOME is not set, so there is no place to install to" "HOME=/your/home install.sh"
 	plugins=${DOCKER_CONFIG:-$HOME/.docker}/cli-plugins
+	# go build runs in another folder.
+	case $plugins in
+	/*) ;;
+	*) plugins=$PWD/$plugins ;;
+	esac
 	if [ -n "$uninstall" ]; then
 		uninstall_plugin "$plugins" "$purge"
 	else

@@ -28,6 +28,7 @@ func TestScale(t *testing.T) {
 
 // A second `up` must recreate nothing.
 func TestUpTwice(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t)
 	e.up()
 	before := e.ids(e.name)
@@ -37,6 +38,7 @@ func TestUpTwice(t *testing.T) {
 
 // A release whose configuration of one component differs must recreate this component and no other.
 func TestChangedConfig(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t)
 	e.up("--no-verify")
 	before := e.ids(e.name)
@@ -54,7 +56,7 @@ func TestChangedConfig(t *testing.T) {
 		}
 	}
 	assert.DeepEqual(t, recreated, []string{e.name + "-docker-proxy-1"})
-	e.writeLine(t, 15*time.Second)
+	e.writeLine(t, arrival)
 }
 
 // changesIn are the lines of a dry run that are not about keeping, with single spaces.
@@ -70,6 +72,7 @@ func changesIn(plan string) []string {
 
 // `down` must keep the volumes and touch nothing foreign; `down --volumes` must remove exactly its own.
 func TestDown(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t)
 	foreign := e.docker("volume", "create", e.name+"_foreign")
 	t.Cleanup(func() { e.docker("volume", "rm", foreign) })
@@ -84,12 +87,13 @@ func TestDown(t *testing.T) {
 
 // Data must outlive `down`, and components must come back from `stop` and `restart` as they were.
 func TestDataSurvives(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t)
 	e.up()
 	marker := "kept-" + e.name
 	id := e.docker("run", "-d", "--network", "none", busybox, "echo", marker)
 	t.Cleanup(func() { e.docker("rm", "-f", id) })
-	eventually(t, 5*time.Second, func() error { return e.hasOneLine(marker) })
+	eventually(t, arrival, func() error { return e.hasOneLine(marker) })
 	before := e.ids(e.name)
 
 	e.ok(e.telemetry("stop", "aggregators"))
@@ -100,7 +104,7 @@ func TestDataSurvives(t *testing.T) {
 	e.ok(e.telemetry("stop"))
 	e.ok(e.telemetry("start"))
 	assert.DeepEqual(t, e.ids(e.name), before)
-	e.writeLine(t, 15*time.Second)
+	e.writeLine(t, arrival)
 
 	e.ok(e.telemetry("down"))
 	e.up("--no-verify")
@@ -109,6 +113,7 @@ func TestDataSurvives(t *testing.T) {
 
 // Two stacks must run side by side, and removing one must leave the other alone.
 func TestTwoStacks(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t)
 	second := e.name + "-second"
 	e.stacks = append(e.stacks, second)
@@ -118,24 +123,26 @@ func TestTwoStacks(t *testing.T) {
 	e.ok(e.stackNamed(second, "down", "--volumes", "--yes"))
 	assert.Equal(t, len(e.ids(second)), 0)
 	assert.DeepEqual(t, e.ids(e.name), before)
-	e.writeLine(t, 5*time.Second)
+	e.writeLine(t, arrival)
 }
 
 // An ejected project must run with `docker compose` alone and carry data.
 func TestEject(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t)
 	dir := filepath.Join(e.home, "ejected")
 	e.ok(e.telemetry("up", "--port", strconv.Itoa(e.port), "--no-verify"))
 	e.ok(e.telemetry("eject", dir))
 	e.ok(e.telemetry("down"))
 	e.ok(e.run("docker", "compose", "--project-directory", dir, "up", "--detach", "--wait"))
-	e.writeLine(t, 15*time.Second)
+	e.writeLine(t, arrival)
 	e.fails(e.telemetry("eject", dir), 1)
 	e.ok(e.run("docker", "compose", "--project-directory", dir, "down"))
 }
 
 // `docker compose` must see a stack as any other project.
 func TestComposeSeesIt(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t)
 	e.up("--no-verify")
 	listed := e.docker("compose", "-p", e.name, "ps", "--format", "{{.Service}}")

@@ -16,6 +16,9 @@ import (
 	"github.com/docker-telemetry/docker-telemetry/internal/dashboards"
 )
 
+// arrival is how long a line may take where several stacks start beside it; alone it is 5 s, see TestData.
+const arrival = 20 * time.Second
+
 // Data must arrive after `up` and nothing else.
 func TestData(t *testing.T) {
 	e := newEnv(t)
@@ -47,7 +50,7 @@ func (e *env) writeLine(t *testing.T, within time.Duration) time.Duration {
 
 func bothCarry(t *testing.T, e *env) {
 	for range 8 {
-		e.writeLine(t, 10*time.Second)
+		e.writeLine(t, arrival)
 	}
 	for _, lane := range []string{"from_agents_logs", "from_agents_metrics"} {
 		eventually(t, time.Minute, func() error {

@@ -44,6 +44,7 @@ func (e *env) refused(words ...string) {
 
 // An image that is neither on the engine nor to be pulled must be named with its component, before anything is made.
 func TestImageMissing(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t)
 	// The pins are one file; its last line wins. The registry is a closed port of this host.
 	registry := fmt.Sprintf("127.0.0.1:%d", freePort(t))
@@ -55,6 +56,7 @@ func TestImageMissing(t *testing.T) {
 
 // Where no engine answers, every command must say so in one line with a hint, at once.
 func TestEngineAbsent(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t)
 	absent := "unix://" + filepath.Join(e.home, "none.sock")
 	for _, c := range []struct {
@@ -80,6 +82,7 @@ func TestEngineAbsent(t *testing.T) {
 
 // A home that cannot be written must be refused before anything is made.
 func TestReadOnlyHome(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t)
 	state := filepath.Join(e.home, "state")
 	assert.NilError(t, os.Mkdir(state, 0o755))
@@ -95,6 +98,7 @@ func TestReadOnlyHome(t *testing.T) {
 
 // The caller's files and variables for Compose must change nothing.
 func TestHermetic(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t)
 	plain := e.ok(e.telemetry("config")).stdout
 	assert.NilError(t, os.WriteFile(filepath.Join(e.home, ".env"), []byte(
@@ -113,6 +117,7 @@ func TestHermetic(t *testing.T) {
 
 // A component that cannot start must be named with its last log lines, and left for inspection.
 func TestComponentFails(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t)
 	e.rebuild("stack/bundle/config/gateway/nginx.conf", func(text string) string {
 		return "no_such_directive on;\n" + text
@@ -129,6 +134,7 @@ func TestComponentFails(t *testing.T) {
 
 // Standalone and under a context, the program must do what it does as a plugin.
 func TestOtherCallers(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t)
 	e.up("--no-verify")
 	standalone := e.ok(e.run(filepath.Join(binaries(t), "docker-telemetry"), "--name", e.name, "ps", "--format", "json"))

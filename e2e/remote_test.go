@@ -16,6 +16,7 @@ import (
 // A stack must run on an engine that is reached over tcp:// and keeps its files elsewhere: nothing of the caller's
 // disk may be needed there.
 func TestRemoteEngine(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t)
 	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	engine(t, "start", "--name", "e2e-remote", "--tcp", address)
@@ -27,7 +28,7 @@ func TestRemoteEngine(t *testing.T) {
 	e.extra = []string{"DOCKER_HOST=tcp://" + address}
 	assert.Assert(t, e.docker("info", "--format", "{{.DockerRootDir}}") != root)
 	e.up("--docker-socket", socket)
-	e.writeLine(t, 5*time.Second)
+	e.writeLine(t, arrival)
 	eventually(t, time.Minute, func() error { return e.hasSeries(`node_uname_info{job="node-exporter"}`) })
 	e.ok(e.telemetry("scale", "aggregator=3"))
 	e.up()

@@ -43,11 +43,14 @@ die() {
 
 # --- What is there ---------------------------------------------------------------------------------
 
+# macOS has no timeout of its own.
+limited() { if command -v timeout >/dev/null; then timeout 10 "$@"; else "$@"; fi; }
+
 # An engine that hangs is no engine: without the timeout a dead TCP address blocks for minutes.
 answers() { # [DOCKER_HOST]
 	[ $# -eq 0 ] || local -x DOCKER_HOST=$1
 	[ $# -eq 0 ] || local -x DOCKER_CONTEXT=
-	timeout 10 docker version --format '{{.Server.Version}}' >/dev/null 2>&1
+	limited docker version --format '{{.Server.Version}}' >/dev/null 2>&1
 }
 
 dir() { printf '%s/%s' "$ROOT" "$NAME"; }

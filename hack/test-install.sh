@@ -40,6 +40,8 @@ new_home() {
 	plugin=$plugins/docker-telemetry
 }
 code_is() { [ "$code" -eq "$1" ]; }
+# What a refusal prints: its one line, a hint, and nothing of curl or tar.
+one_error() { [ "$(cut -d: -f1 "$work/out" | tr '\n' ' ')" = 'error hint ' ]; }
 said() { grep -qF -- "$1" "$work/out"; }
 # What is in the home besides the counters that `go` itself writes into it.
 home_holds() { [ "$(cd "$home" && find . -type f ! -path '*/go/telemetry/*' | sort | tr '\n' ' ')" = "$1" ]; }
@@ -83,6 +85,8 @@ run env DOCKER_CONFIG="$home/other folder" "$root/install.sh"
 check 'follows DOCKER_CONFIG' test -x "$home/other folder/cli-plugins/docker-telemetry"
 run env DOCKER_CONFIG="$home/other folder" "$root/install.sh" --uninstall
 check 'uninstalls from DOCKER_CONFIG' test ! -e "$home/other folder"
+run env DOCKER_CONFIG=relative "$root/install.sh"
+check 'a relative DOCKER_CONFIG is below the current folder' test -x "$work/relative/cli-plugins/docker-telemetry"
 run "$root/install.sh" --uninstall
 check 'uninstalls' code_is 0
 check 'names what it removed' said "removed $plugin"
@@ -109,27 +113,43 @@ check 'a release that is not there is refused' code_is 1
 run "$root/install.sh" --version '1/../..'
 check 'a version is no path' code_is 2
 
-echo '# refusals leave the installed one as it is'
+echo '# refusals leave the installed one as it is, and where there is none, nothing'
 before=$(sum "$plugin")
 unchanged() { [ "$(sum "$plugin")" = "$before" ] && home_holds './.docker/cli-plugins/docker-telemetry '; }
-cp "$releases/latest/download/checksums.txt" "$work/checksums.txt"
-sed 's/^......../00000000/' "$work/checksums.txt" >"$releases/latest/download/checksums.txt"
-run "$root/install.sh" --release
-check 'a wrong checksum is refused' code_is 1
-check 'and said' said "the checksum of $archive is"
-check 'wrong checksum: unchanged' unchanged
-: >"$releases/latest/download/checksums.txt"
-run "$root/install.sh" --release
-check 'no checksum is refused' code_is 1
-check 'no checksum: unchanged' unchanged
-printf '#!/bin/sh\nexit 126\n' >"$releases/latest/download/docker-telemetry"
-chmod 755 "$releases/latest/download/docker-telemetry"
-(cd "$releases/latest/download" && tar -czf "$archive" docker-telemetry && sum "$archive" >checksums.txt)
-run "$root/install.sh" --release
-check 'a program that does not run is refused' said 'the program does not run on this machine'
-check 'program that does not run: unchanged' unchanged
+latest=$releases/latest/download
+# A release that is broken in one way is refused with one line; the next one is whole again.
+refuses() { # WHAT MESSAGE
+	run "$root/install.sh" --release
+	check "$1: exit code 1" code_is 1
+	check "$1: said" said "$2"
+	check "$1: in one line" one_error
+	check "$1: unchanged" unchanged
+	run env DOCKER_CONFIG="$home/fresh" "$root/install.sh" --release
+	check "$1: nothing is made" test ! -e "$home/fresh"
+	rm -rf "$latest"
+	release 1.2.3 "$latest"
+}
+sed 's/^......../00000000/' "$latest/checksums.txt" >"$work/checksums.txt"
+mv "$work/checksums.txt" "$latest/checksums.txt"
+refuses 'wrong checksum' "the checksum of $archive is"
+head -c 60 "$latest/$archive" >"$work/half" && mv "$work/half" "$latest/$archive"
+refuses 'truncated archive' "the checksum of $archive is"
+head -c 60 "$latest/$archive" >"$work/half" && mv "$work/half" "$latest/$archive"
+(cd "$latest" && sum "$archive" >checksums.txt)
+refuses 'truncated archive with its own checksum' "$archive does not hold docker-telemetry"
+: >"$latest/checksums.txt"
+refuses 'no checksum' "does not name $archive"
+rm "$latest/checksums.txt"
+refuses 'no checksum file' 'could not download'
+rm "$latest/$archive"
+refuses 'no archive' 'could not download'
+printf '#!/bin/sh\nexit 126\n' >"$latest/docker-telemetry"
+chmod 755 "$latest/docker-telemetry"
+(cd "$latest" && tar -czf "$archive" docker-telemetry && rm docker-telemetry && sum "$archive" >checksums.txt)
+refuses 'a program that does not run' 'the program does not run on this machine'
 run env DOCKER_TELEMETRY_URL=http://127.0.0.1:1/releases "$root/install.sh" --release
-check 'plain http is refused' said 'http'
+check 'plain http is refused' code_is 1
+check 'plain http: in one line' one_error
 check 'plain http: unchanged' unchanged
 sed '$d' "$root/install.sh" >"$work/half.sh"
 run sh "$work/half.sh" --uninstall

@@ -10,6 +10,7 @@ import (
 
 	"github.com/docker-telemetry/docker-telemetry/internal/render"
 	"github.com/docker-telemetry/docker-telemetry/pipeline"
+	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
 // printStatus prints the card for people: what it is and how it is, where to look, what it runs, what to type next.
@@ -42,12 +43,21 @@ func printStatus(a *app, card statusJSON, proof *pipeline.Proof) {
 	for _, next := range [][2]string{
 		{"open", "the start page in a browser"},
 		{"logs -f", "what the components log"},
-		{"scale aggregator=3", "more aggregators"},
+		{fmt.Sprintf("scale %s=%d", stack.Aggregator, aggregators(card)+1), "one more aggregator"},
 		{"down", "stop and remove; the data stays"},
 	} {
 		fmt.Fprintf(out, "  %s %s\n", pad("docker telemetry"+flag+" "+next[0], 38+len(flag)), next[1])
 	}
 	fmt.Fprintln(out)
+}
+
+func aggregators(card statusJSON) int {
+	for _, component := range card.Components {
+		if component.Name == stack.Aggregator {
+			return component.Ready
+		}
+	}
+	return 0
 }
 
 func row(out io.Writer, name, value string) { fmt.Fprintf(out, "  %s%s\n", pad(name, 17), value) }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -15,6 +14,7 @@ import (
 	"strings"
 	"text/template"
 	"time"
+	"unicode"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/loader"
@@ -124,7 +124,7 @@ func renderConfig(bundle fs.FS, file string, settings Settings) (string, error) 
 		return "", err
 	}
 	parsed, err := template.New(file).Delims("[[", "]]").Option("missingkey=error").
-		Funcs(template.FuncMap{"json": jsonString}).Parse(string(raw))
+		Funcs(template.FuncMap{"vrl": vrlString}).Parse(string(raw))
 	if err != nil {
 		return "", err
 	}
@@ -133,10 +133,18 @@ func renderConfig(bundle fs.FS, file string, settings Settings) (string, error) 
 	return out.String(), err
 }
 
-// jsonString quotes a string so that it is a literal in VRL, YAML and JSON alike.
-func jsonString(text string) (string, error) {
-	quoted, err := json.Marshal(text)
-	return string(quoted), err
+// vrlString quotes a string so that it is one VRL literal inside a YAML block. JSON's quoting is not enough: VRL knows
+// few escapes (not \u003c) and reads {{ as a template; YAML takes no control characters and ends the line at U+0085.
+func vrlString(text string) string {
+	text = strings.Map(func(char rune) rune {
+		switch {
+		case unicode.IsControl(char), char == '\u2028', char == '\u2029', char == '\ufeff', char == '\ufffe', char == '\uffff':
+			return unicode.ReplacementChar
+		default:
+			return char
+		}
+	}, text)
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "{{", `\{{`).Replace(text) + `"`
 }
 
 func inlineSecrets(project *types.Project, contents map[string]string) error {

@@ -24,25 +24,49 @@ func (m *Manager) Up(ctx context.Context, project *types.Project, options UpOpti
 	if err := m.RemoveProbes(ctx, project.Name); err != nil {
 		return err
 	}
-	err := m.Compose.Up(ctx, project, api.UpOptions{
-		Create: api.CreateOptions{
-			Recreate:             api.RecreateDiverged,
-			RecreateDependencies: api.RecreateDiverged,
-			// An orphan here is a service that an older release or another set of profiles had: refuseForeign
-			// has made sure that all containers of this project name are ours.
-			RemoveOrphans: true,
-			Inherit:       true,
-			QuietPull:     true,
-		},
-		Start: api.StartOptions{Project: project},
-	})
-	if err != nil {
+	if _, err := m.removeTwins(ctx, project.Name); err != nil {
+		return err
+	}
+	if err := m.bring(ctx, project); err != nil {
 		return m.explain(ctx, project, err)
 	}
 	if !options.Wait {
 		return nil
 	}
 	return m.WaitReady(ctx, project.Name, Replicas(project), options.WaitTimeout)
+}
+
+// bring makes the containers and starts them, and tries again when the first time met what a killed up had asked for.
+func (m *Manager) bring(ctx context.Context, project *types.Project) error {
+	err := m.createAndStart(ctx, project)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	again, mendErr := m.overtaken(ctx, project.Name, err)
+	if mendErr != nil || !again {
+		return errors.Join(err, mendErr)
+	}
+	return m.createAndStart(ctx, project)
+}
+
+// createAndStart is Compose's own Up in its two steps, with the files put in between.
+func (m *Manager) createAndStart(ctx context.Context, project *types.Project) error {
+	err := m.Compose.Create(ctx, project, api.CreateOptions{
+		Recreate:             api.RecreateDiverged,
+		RecreateDependencies: api.RecreateDiverged,
+		// An orphan here is a service that an older release or another set of profiles had: refuseForeign
+		// has made sure that all containers of this project name are ours.
+		RemoveOrphans: true,
+		Inherit:       true,
+		QuietPull:     true,
+	})
+	if err != nil {
+		return err
+	}
+	if err := m.upload(ctx, project); err != nil {
+		return err
+	}
+	return m.Compose.Start(ctx, project.Name, api.StartOptions{Project: withoutFiles(project)})
 }
 
 // Replicas returns how many containers each component of a project has.

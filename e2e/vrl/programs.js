@@ -39,9 +39,9 @@ function yamlFiles(dir) {
 // render does for these two forms what the plugin's template engine does; another form is an error,
 // since a program that is half a template would be tested as something it never is.
 function render(text, name) {
-  const out = text.replace(/\[\[ (json )?\.(\w+) \]\]/g, (action, json, field) => {
+  const out = text.replace(/\[\[ (vrl )?\.(\w+) \]\]/g, (action, vrl, field) => {
     if (!(field in values)) throw new Error(`${name}: no test value for ${action}`)
-    return json ? JSON.stringify(values[field]) : values[field]
+    return vrl ? JSON.stringify(values[field]) : values[field]
   })
   const rest = out.match(/\[\[.*/)
   if (rest) throw new Error(`${name}: a template action that the test cannot render: ${rest[0]}`)

@@ -10,7 +10,7 @@ func victoriaMetrics() Dashboard {
 			stat("Samples written", "cps", `sum(rate(vm_rows_added_to_storage_total{`+vm+`}[`+win+`]))`),
 			stat("Active series", "short", activeSeries, describe("Series with a sample in this or the last hour.")),
 			stat("New series, 1 h", "short", `sum(increase(vm_new_timeseries_created_total{`+vm+`}[1h]))`,
-				describe("Churn. A label that never repeats (request id, container id) shows here first; `docker telemetry report cardinality` names it.")),
+				describe("Churn. A label that never repeats (request id, container id) shows here first.")),
 			stat("Slow inserts", "percentunit", slowInserts, warnAt(0.05, 0.2), upToOne(),
 				describe("Samples whose series was not in the cache. Above 5 % for long means too little memory for the number of series. Right after a start it is normal.")),
 			stat("Data on disk", "bytes", `sum(vm_data_size_bytes{`+vm+`})`),

@@ -2,8 +2,6 @@ package main
 
 import (
 	"go/ast"
-	"go/parser"
-	"go/token"
 	"html"
 	"io"
 	"log"
@@ -78,16 +76,9 @@ func documented(page, field string) bool {
 
 func jsonFields(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	assert.NilError(t, err)
 	fields := map[string]string{}
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
-		assert.NilError(t, err)
-		ast.Inspect(parsed, func(node ast.Node) bool {
+	for _, file := range parse(t, dir) {
+		ast.Inspect(file, func(node ast.Node) bool {
 			field, ok := node.(*ast.Field)
 			if !ok || field.Tag == nil {
 				return true
@@ -96,7 +87,7 @@ func jsonFields(t *testing.T, dir string) map[string]string {
 			assert.NilError(t, err)
 			name, _, _ := strings.Cut(reflect.StructTag(tag).Get("json"), ",")
 			if name != "" && name != "-" {
-				fields[name] = filepath.Base(file)
+				fields[name] = dir
 			}
 			return true
 		})

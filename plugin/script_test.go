@@ -1,0 +1,273 @@
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	cliplugin "github.com/docker/cli/cli-plugins/plugin"
+	"github.com/docker/cli/cli/command"
+	"github.com/rogpeppe/go-internal/testscript"
+	"gotest.tools/v3/golden"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/credentials"
+	"github.com/docker-telemetry/docker-telemetry/internal/render"
+	"github.com/docker-telemetry/docker-telemetry/internal/state"
+	"github.com/docker-telemetry/docker-telemetry/stack"
+	"github.com/docker-telemetry/docker-telemetry/stack/bundle"
+	"github.com/docker-telemetry/docker-telemetry/stack/stacktest"
+)
+
+// TestScripts runs the whole command line: what it prints on each stream, how it ends, what it did to the engine.
+// A script has an engine of its own, in memory. After a wanted change: go test ./plugin -run TestScripts -update
+//
+//	telemetry ARGS...   docker telemetry ARGS; begin the line with ! where it must fail
+//	code N              the exit code of the last one was N
+//	engine ...          what the engine is like from now on, see (*bench).engineCommand
+//	changes             print what was changed on the engine since the last `changes`
+//	state               print what is on the engine
+//	terminal [TEXT]     standard input is a terminal from now on, at which TEXT is typed
+//	clock real          the real time from now on; without it, it stands still
+//	passwords shown     the last command printed every password
+//	passwords unsaid    no command but `credentials show` has printed one
+func TestScripts(t *testing.T) {
+	// The Docker CLI around the command must find nothing of this machine's.
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	t.Setenv("DOCKER_HOST", "")
+	t.Setenv("DOCKER_CONTEXT", "")
+	arguments := os.Args
+	t.Cleanup(func() { os.Args = arguments })
+	testscript.RunT(sequential{t}, testscript.Params{
+		Dir:           "testdata/script",
+		UpdateScripts: golden.FlagUpdate(),
+		Setup: func(env *testscript.Env) error {
+			bench := newBench(env)
+			env.Values[benchKey{}] = bench
+			env.Defer(func() { _ = bench.engine.Close() })
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"telemetry": onBench((*bench).telemetry),
+			"code":      onBench((*bench).wantCode),
+			"engine":    onBench((*bench).engineCommand),
+			"changes":   onBench((*bench).printChanges),
+			"state":     onBench((*bench).printState),
+			"terminal":  onBench((*bench).useTerminal),
+			"clock":     onBench((*bench).useRealClock),
+			"passwords": onBench((*bench).wantPasswords),
+		},
+	})
+}
+
+// sequential runs one script after the other: docker/cli reads os.Args, and a signal reaches the whole process.
+type sequential struct{ *testing.T }
+
+func (sequential) Parallel()     {}
+func (sequential) Verbose() bool { return testing.Verbose() }
+
+func (s sequential) Run(name string, script func(testscript.T)) {
+	s.T.Run(name, func(t *testing.T) { script(sequential{t}) })
+}
+
+// bench is what one script works at.
+type bench struct {
+	engine   *stacktest.Engine
+	stdin    string
+	terminal bool
+	now      func() time.Time
+	code     int
+	said     strings.Builder // all output but that of `credentials show`
+	answers  atomic.Value    // what the store behind the gateway answers with, see storeAnswers
+}
+
+type benchKey struct{}
+
+func newBench(env *testscript.Env) *bench {
+	env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
+	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+	engine := stacktest.New()
+	return &bench{engine: engine, now: func() time.Time { return engine.Created.Add(3 * time.Minute) }}
+}
+
+func onBench(run func(*bench, *testscript.TestScript, bool, []string)) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		run(ts.Value(benchKey{}).(*bench), ts, neg, args)
+	}
+}
+
+// telemetry does what Main does, with this bench's dependencies.
+func (b *bench) telemetry(ts *testscript.TestScript, neg bool, args []string) {
+	var stdout, stderr bytes.Buffer
+	os.Args = append([]string{"docker", pluginName}, args...)
+	cli, err := command.NewDockerCli(
+		command.WithInputStream(io.NopCloser(strings.NewReader(b.stdin))),
+		command.WithOutputStream(&stdout), command.WithErrorStream(&stderr))
+	ts.Check(err)
+	app := &app{deps: b.deps(ts, &stdout, &stderr)}
+	err = cliplugin.RunPlugin(cli, newRootCommand(app), Metadata())
+	b.code = finish(&stderr, app.name, app.interrupted(), err)
+
+	fmt.Fprint(ts.Stdout(), stdout.String())
+	fmt.Fprint(ts.Stderr(), stderr.String())
+	if !strings.HasPrefix(strings.Join(args, " "), "credentials show") {
+		b.said.WriteString(stdout.String() + stderr.String())
+	}
+	if failed := b.code != exitDone; failed != neg {
+		ts.Fatalf("it ended with code %d", b.code)
+	}
+}
+
+func (b *bench) deps(ts *testscript.TestScript, stdout, stderr io.Writer) deps {
+	no := func() bool { return false }
+	return deps{
+		stdin: strings.NewReader(b.stdin), stdout: stdout, stderr: stderr,
+		stdinTerminal: func() bool { return b.terminal }, stdoutTerminal: no, stderrTerminal: no,
+		context: func() string { return "default" },
+		root:    func() (state.Root, error) { return state.DefaultRoot(ts.Getenv) },
+		manager: func(progress *render.Progress) (*stack.Manager, error) {
+			manager := b.engine.Manager()
+			if progress != nil {
+				manager.Progress = progress.On
+			}
+			return manager, nil
+		},
+		now:    func() time.Time { return b.now() },
+		random: rand.NewChaCha8([32]byte{1}),
+		browse: func(string) error { return os.ErrNotExist },
+	}
+}
+
+func (b *bench) wantCode(ts *testscript.TestScript, _ bool, args []string) {
+	if strconv.Itoa(b.code) != args[0] {
+		ts.Fatalf("the exit code was %d, not %s", b.code, args[0])
+	}
+}
+
+func (b *bench) engineCommand(ts *testscript.TestScript, _ bool, args []string) {
+	arg := func(i int) string { return append(args, "", "", "", "")[i] }
+	switch arg(0) {
+	case "absent":
+		b.engine.Fails = fmt.Errorf("failed to connect to the docker API: %w", syscall.ECONNREFUSED)
+	case "present":
+		b.engine.Fails = nil
+	case "api":
+		b.engine.API = arg(1)
+	case "missing": // COMPONENT: no image, and no registry to pull it from
+		pins, err := stack.Images(bundle.FS())
+		ts.Check(err)
+		b.engine.Missing[pins[strings.ToUpper(arg(1))+"_IMAGE"]] = true
+		b.engine.PullFails = errors.New("dial tcp: lookup registry-1.docker.io: no such host")
+	case "fault": // COMPONENT FAULT [LOG-FILE]
+		b.engine.Faults[arg(1)] = stacktest.Fault(arg(2))
+		if arg(3) != "" {
+			b.engine.Says[arg(1)] = ts.ReadFile(arg(3))
+		}
+	case "heal": // COMPONENT
+		b.engine.Heal(arg(1))
+	case "container": // NAME IMAGE PORT [LABEL=VALUE...]: not ours
+		port, err := strconv.ParseUint(arg(3), 10, 16)
+		ts.Check(err)
+		labels := map[string]string{}
+		for _, label := range args[4:] {
+			key, value, _ := strings.Cut(label, "=")
+			labels[key] = value
+		}
+		b.engine.AddContainer(arg(1), arg(2), labels, uint16(port))
+	case "interrupt": // CHANGE: Ctrl-C is pressed just before it
+		b.engine.Before = b.interruptAt(ts, arg(1))
+	case "gateway": // on this machine, with a store behind it, at a free port $PORT
+		b.engine.Address, b.engine.Gateway = "tcp://127.0.0.1:2375", b.store()
+		ts.Setenv("PORT", strconv.Itoa(freePort(ts)))
+	case "store": // answers, refuses, or loses what it is sent
+		b.answers.Store(arg(1))
+	default:
+		ts.Fatalf("engine: unknown %q", arg(0))
+	}
+}
+
+func (b *bench) interruptAt(ts *testscript.TestScript, at string) func(context.Context, string) {
+	return func(ctx context.Context, change string) {
+		if change != at {
+			return
+		}
+		b.engine.Before = nil
+		self, err := os.FindProcess(os.Getpid())
+		ts.Check(err)
+		ts.Check(self.Signal(os.Interrupt))
+		<-ctx.Done()
+	}
+}
+
+// store is OpenObserve behind the gateway, as `engine store` says it is.
+func (b *bench) store() http.Handler {
+	good := b.engine.OpenObserve()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch b.answers.Load() {
+		case "refuses":
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprint(w, `{"message": "disk full"}`)
+		case "loses":
+			fmt.Fprint(w, `{"hits": []}`)
+		default:
+			good.ServeHTTP(w, r)
+		}
+	})
+}
+
+func freePort(ts *testscript.TestScript) int {
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to end
+	ts.Check(err)
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+func (b *bench) printChanges(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, change := range b.engine.Changes() {
+		fmt.Fprintln(ts.Stdout(), change)
+	}
+	fmt.Fprint(ts.Stdout(), "")
+	b.engine.Forget()
+}
+
+func (b *bench) printState(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, names := range [][]string{b.engine.Containers(), b.engine.Networks(), b.engine.Volumes()} {
+		fmt.Fprint(ts.Stdout(), strings.Join(append(names, ""), "\n"))
+	}
+}
+
+func (b *bench) useTerminal(_ *testscript.TestScript, _ bool, args []string) {
+	b.terminal, b.stdin = true, strings.Join(args, " ")+"\n"
+}
+
+func (b *bench) useRealClock(*testscript.TestScript, bool, []string) { b.now = time.Now }
+
+func (b *bench) wantPasswords(ts *testscript.TestScript, _ bool, args []string) {
+	root, err := state.DefaultRoot(ts.Getenv)
+	ts.Check(err)
+	stored, err := root.Stack("default", "telemetry")
+	ts.Check(err)
+	set, err := credentials.Read(stored)
+	ts.Check(err)
+	said, want := b.said.String(), false
+	if args[0] == "shown" {
+		said, want = ts.ReadFile("stdout"), true
+	}
+	for name, value := range set {
+		if strings.HasSuffix(name, "_password") && strings.Contains(said, value) != want {
+			ts.Fatalf("%s was printed: %t", name, !want)
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package stack_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/docker-telemetry/docker-telemetry/stack"
+	"github.com/docker-telemetry/docker-telemetry/stack/stacktest"
+)
+
+func TestInspectRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		engine func(*stacktest.Engine)
+		want   string
+	}{
+		{"an engine that is not there", func(e *stacktest.Engine) {
+			e.Fails = fmt.Errorf("failed to connect: %w", fmt.Errorf("dial: %w", syscall.ENOENT))
+		}, "cannot reach the Docker engine at tcp://engine.test:2376: no such file or directory"},
+		{
+			"an old engine", func(e *stacktest.Engine) { e.API, e.Version = "1.40", "19.03.15" },
+			"the engine at tcp://engine.test:2376 is 19.03.15 and speaks API 1.40, the stack needs 1.41 (Engine 20.10) or newer",
+		},
+		{
+			"Windows containers", func(e *stacktest.Engine) { e.OSType = "windows" },
+			"the engine at tcp://engine.test:2376 runs windows containers, the stack needs linux ones",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			engine := stacktest.New()
+			tc.engine(engine)
+			_, err := engine.Manager().Inspect(t.Context())
+			assert.Error(t, err, tc.want)
+			var refusal *stack.Error
+			assert.Assert(t, errors.As(err, &refusal) && refusal.Hint() != "")
+		})
+	}
+}
+
+func TestInspectEndsWithTheContext(t *testing.T) {
+	engine := stacktest.New()
+	engine.Hangs = true
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err := engine.Manager().Inspect(ctx)
+	assert.Equal(t, err, context.DeadlineExceeded, "an interruption is not an engine that cannot be reached")
+}
+
+func TestCheckHostNamesWhoHasThePort(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		port   uint16
+		labels map[string]string
+		want   string
+	}{
+		{"a container", 8082, nil, "port 8082 on 127.0.0.1 is taken by container web (nginx:1)"},
+		{"another stack", 8082, map[string]string{stack.StackLabel: "second"}, "port 8082 on 127.0.0.1 is taken by container web (nginx:1)"},
+		{"this stack", 8082, map[string]string{stack.StackLabel: "telemetry"}, ""},
+		{"another port", 8083, nil, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			engine := stacktest.New()
+			engine.AddContainer("web", "nginx:1", tc.labels, tc.port)
+			_, err := check(t, engine, testSettings())
+			if tc.want == "" {
+				assert.NilError(t, err)
+				return
+			}
+			assert.Error(t, err, tc.want)
+			var refusal *stack.Error
+			assert.Assert(t, errors.As(err, &refusal))
+			assert.Assert(t, strings.HasPrefix(refusal.Hint(), "choose another: docker telemetry up --port "), refusal.Hint())
+		})
+	}
+}
+
+func check(t *testing.T, fake *stacktest.Engine, settings stack.Settings) ([]string, error) {
+	t.Helper()
+	engine, err := fake.Manager().Inspect(t.Context())
+	assert.NilError(t, err)
+	return fake.Manager().CheckHost(t.Context(), engine, load(t, settings), settings)
+}
+
+// A program of this machine has the port; whose it is shows only where this user may look.
+func TestCheckHostLooksAtThisMachineWhereTheEngineIsLocal(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to end
+	assert.NilError(t, err)
+	defer listener.Close()
+	settings := testSettings()
+	settings.Port = listener.Addr().(*net.TCPAddr).Port
+
+	engine := stacktest.New()
+	_, err = check(t, engine, settings)
+	assert.NilError(t, err, "the port of another machine")
+	engine.Address = "tcp://127.0.0.1:2375"
+	_, err = check(t, engine, settings)
+	assert.ErrorContains(t, err, fmt.Sprintf("port %d on 127.0.0.1 is taken by ", settings.Port))
+
+	assert.NilError(t, listener.Close())
+	_, err = check(t, engine, settings)
+	assert.NilError(t, err)
+}
+
+func TestCheckHostWarnsOfLittleMemory(t *testing.T) {
+	engine := stacktest.New()
+	warnings, err := check(t, engine, testSettings())
+	assert.NilError(t, err)
+	assert.Equal(t, len(warnings), 0)
+
+	engine.Memory = 2 << 30
+	warnings, err = check(t, engine, testSettings())
+	assert.NilError(t, err)
+	assert.DeepEqual(t, warnings, []string{
+		"the engine has 2GiB of memory; the stack may use up to 3GiB when all its limits are reached",
+	})
+}
+
+func TestPullMissingPullsOnlyWhatIsMissing(t *testing.T) {
+	engine := stacktest.New()
+	project := load(t, testSettings())
+	grafana := project.Services[stack.Grafana].Image
+	engine.Missing[grafana] = true
+	assert.NilError(t, engine.Manager().PullMissing(t.Context(), project))
+	assert.DeepEqual(t, engine.Changes(), []string{"pull image " + grafana})
+	engine.Forget()
+	assert.NilError(t, engine.Manager().PullMissing(t.Context(), project))
+	assert.DeepEqual(t, engine.Changes(), []string(nil))
+}
+
+func TestPullNamesTheImageAndItsComponents(t *testing.T) {
+	engine := stacktest.New()
+	project := load(t, testSettings())
+	nginx := project.Services[stack.Gateway].Image
+	engine.Missing[nginx] = true
+	engine.PullFails = fmt.Errorf("pull: %w", errors.New("dial tcp: lookup registry-1.docker.io: no such host\nand more"))
+	err := engine.Manager().PullMissing(t.Context(), project)
+	assert.Error(t, err, "image "+nginx+" (balancer, docker-proxy, gateway) is not on the engine and cannot be pulled: "+
+		"dial tcp: lookup registry-1.docker.io: no such host")
+}

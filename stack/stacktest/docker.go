@@ -1,0 +1,339 @@
+package stacktest
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/api/types/system"
+	"github.com/moby/moby/api/types/volume"
+	"github.com/moby/moby/client"
+)
+
+// DaemonHost is the engine's address.
+func (e *Engine) DaemonHost() string { return e.Address }
+
+// ClientVersion is the version of the API that both sides speak.
+func (e *Engine) ClientVersion() string { return e.API }
+
+// Ping answers when the engine does.
+func (e *Engine) Ping(ctx context.Context, _ client.PingOptions) (client.PingResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.PingResult{}, err
+	}
+	defer e.mu.Unlock()
+	return client.PingResult{APIVersion: e.API, OSType: e.OSType}, nil
+}
+
+// Info says who the engine is.
+func (e *Engine) Info(ctx context.Context, _ client.InfoOptions) (client.SystemInfoResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.SystemInfoResult{}, err
+	}
+	defer e.mu.Unlock()
+	return client.SystemInfoResult{Info: system.Info{
+		ID: "engine-id", Name: e.Name, ServerVersion: e.Version, OperatingSystem: e.OS, MemTotal: e.Memory, NCPU: 2,
+		DockerRootDir: "/var/lib/docker",
+	}}, nil
+}
+
+// ContainerList lists containers; of the filters it knows labels.
+func (e *Engine) ContainerList(ctx context.Context, options client.ContainerListOptions) (client.ContainerListResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.ContainerListResult{}, err
+	}
+	defer e.mu.Unlock()
+	var found client.ContainerListResult
+	for _, c := range e.containers {
+		alive := c.running() || c.state == container.StateRestarting
+		match, err := matches(options.Filters, c.labels)
+		if err != nil {
+			return found, err
+		}
+		if match && (options.All || alive) {
+			found.Items = append(found.Items, e.summary(c))
+		}
+	}
+	return found, nil
+}
+
+func (e *Engine) summary(c *entry) container.Summary {
+	summary := container.Summary{
+		ID: c.id, Names: []string{"/" + c.name}, Image: c.image, Created: e.Created.Unix(), Labels: maps.Clone(c.labels),
+		State: c.state, Status: e.status(c), NetworkSettings: &container.NetworkSettingsSummary{Networks: map[string]*network.EndpointSettings{}},
+	}
+	if !c.running() {
+		return summary
+	}
+	summary.Ports = c.ports
+	for _, on := range c.networks {
+		summary.NetworkSettings.Networks[on.name] = &network.EndpointSettings{IPAddress: c.address}
+	}
+	return summary
+}
+
+// matches reports whether labels satisfy a label filter as the engine reads it: all of the values, not one of them.
+func matches(filters client.Filters, labels map[string]string) (bool, error) {
+	for term, values := range filters {
+		if term != "label" {
+			return false, fmt.Errorf("the fake engine knows no filter %q", term)
+		}
+		for want := range values {
+			key, value, valued := strings.Cut(want, "=")
+			have, there := labels[key]
+			if !there || valued && have != value {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
+// ContainerLogs returns the last lines of what a container printed.
+func (e *Engine) ContainerLogs(ctx context.Context, id string, options client.ContainerLogsOptions) (client.ContainerLogsResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer e.mu.Unlock()
+	c, err := e.find(id)
+	if err != nil {
+		return nil, err
+	}
+	lines := slices.Collect(strings.Lines(c.prints + e.Says[c.component()]))
+	if tail, err := strconv.Atoi(options.Tail); err == nil && tail < len(lines) {
+		lines = lines[len(lines)-tail:]
+	}
+	return io.NopCloser(bytes.NewReader(multiplexed(strings.Join(lines, "")))), nil
+}
+
+// multiplexed frames a text as the engine frames standard output, see stdcopy.
+func multiplexed(text string) []byte {
+	header := make([]byte, 8)
+	header[0] = 1
+	binary.BigEndian.PutUint32(header[4:], uint32(len(text)))
+	return append(header, text...)
+}
+
+// ContainerCreate makes a container that prints its entrypoint's arguments and ends, which is what a probe does.
+func (e *Engine) ContainerCreate(ctx context.Context, options client.ContainerCreateOptions) (client.ContainerCreateResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.ContainerCreateResult{}, err
+	}
+	defer e.mu.Unlock()
+	name := fmt.Sprintf("unnamed-%d", e.created+1)
+	if err := e.change(ctx, "create container", name); err != nil {
+		return client.ContainerCreateResult{}, err
+	}
+	c := e.newEntry(name, options.Config.Image, options.Config.Labels)
+	c.prints = strings.Join(options.Config.Entrypoint[1:], " ") + "\n"
+	e.containers = append(e.containers, c)
+	return client.ContainerCreateResult{ID: c.id}, nil
+}
+
+// ContainerStart starts a container.
+func (e *Engine) ContainerStart(ctx context.Context, id string, _ client.ContainerStartOptions) (client.ContainerStartResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.ContainerStartResult{}, err
+	}
+	defer e.mu.Unlock()
+	c, err := e.find(id)
+	if err != nil {
+		return client.ContainerStartResult{}, err
+	}
+	return client.ContainerStartResult{}, e.run(ctx, c)
+}
+
+// ContainerRemove removes a container, by force as well.
+func (e *Engine) ContainerRemove(ctx context.Context, id string, _ client.ContainerRemoveOptions) (client.ContainerRemoveResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.ContainerRemoveResult{}, err
+	}
+	defer e.mu.Unlock()
+	c, err := e.find(id)
+	if err != nil {
+		return client.ContainerRemoveResult{}, err
+	}
+	return client.ContainerRemoveResult{}, e.remove(ctx, c)
+}
+
+// CopyToContainer keeps the files of an archive, by their path in the container.
+func (e *Engine) CopyToContainer(ctx context.Context, id string, options client.CopyToContainerOptions) (client.CopyToContainerResult, error) {
+	var done client.CopyToContainerResult
+	if err := e.enter(ctx); err != nil {
+		return done, err
+	}
+	defer e.mu.Unlock()
+	c, err := e.find(id)
+	if err != nil {
+		return done, err
+	}
+	if err := e.change(ctx, "copy to container", c.name); err != nil {
+		return done, err
+	}
+	archive := tar.NewReader(options.Content)
+	for {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return done, nil
+		}
+		if err != nil {
+			return done, err
+		}
+		content, err := io.ReadAll(archive)
+		if err != nil {
+			return done, err
+		}
+		c.files[path.Join(options.DestinationPath, header.Name)] = string(content)
+	}
+}
+
+// ExecCreate prepares a command in a running container.
+func (e *Engine) ExecCreate(ctx context.Context, id string, options client.ExecCreateOptions) (client.ExecCreateResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.ExecCreateResult{}, err
+	}
+	defer e.mu.Unlock()
+	c, err := e.find(id)
+	if err != nil {
+		return client.ExecCreateResult{}, err
+	}
+	if !c.running() {
+		return client.ExecCreateResult{}, fmt.Errorf("container %s is not running", c.name)
+	}
+	exec := fmt.Sprintf("exec-%d", len(e.execs)+1)
+	e.execs[exec] = options.Cmd
+	return client.ExecCreateResult{ID: exec}, nil
+}
+
+// ExecAttach runs the command. The fake knows the balancer's question whom it sends to, and no other.
+func (e *Engine) ExecAttach(ctx context.Context, execID string, _ client.ExecAttachOptions) (client.ExecAttachResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.ExecAttachResult{}, err
+	}
+	defer e.mu.Unlock()
+	var output strings.Builder
+	if strings.Contains(strings.Join(e.execs[execID], " "), "/replica/") {
+		for _, address := range e.picked() {
+			fmt.Fprintf(&output, "  X-Replica: %s:6000\n", address)
+		}
+	}
+	ours, theirs := net.Pipe()
+	go func() {
+		defer theirs.Close()
+		_, _ = theirs.Write(multiplexed(output.String()))
+	}()
+	return client.ExecAttachResult{HijackedResponse: client.NewHijackedResponse(ours, "")}, nil
+}
+
+// ImageInspect tells whether the engine has an image.
+func (e *Engine) ImageInspect(ctx context.Context, image string, _ ...client.ImageInspectOption) (client.ImageInspectResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.ImageInspectResult{}, err
+	}
+	defer e.mu.Unlock()
+	if e.Missing[image] {
+		return client.ImageInspectResult{}, notFoundError("No such image: " + image)
+	}
+	return client.ImageInspectResult{}, nil
+}
+
+// NetworkList lists networks by label.
+func (e *Engine) NetworkList(ctx context.Context, options client.NetworkListOptions) (client.NetworkListResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.NetworkListResult{}, err
+	}
+	defer e.mu.Unlock()
+	var found client.NetworkListResult
+	for _, item := range e.networks {
+		match, err := matches(options.Filters, item.labels)
+		if err != nil {
+			return found, err
+		}
+		if match {
+			found.Items = append(found.Items, network.Summary{Network: network.Network{
+				ID: item.id, Name: item.name, Labels: item.labels, Created: e.Created.Add(time.Duration(item.made) * time.Second),
+			}})
+		}
+	}
+	return found, nil
+}
+
+// NetworkRemove removes a network, by its ID, that no container is on.
+func (e *Engine) NetworkRemove(ctx context.Context, id string, _ client.NetworkRemoveOptions) (client.NetworkRemoveResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.NetworkRemoveResult{}, err
+	}
+	defer e.mu.Unlock()
+	for _, item := range e.networks {
+		if item.id == id {
+			return client.NetworkRemoveResult{}, e.removeNetwork(ctx, item)
+		}
+	}
+	return client.NetworkRemoveResult{}, notFoundError("network " + id + " not found")
+}
+
+func (e *Engine) removeNetwork(ctx context.Context, gone *netEntry) error {
+	for _, c := range e.containers {
+		if slices.Contains(c.networks, gone) {
+			return fmt.Errorf("error while removing network: network %s has active endpoints (name:%q)", gone.name, c.name)
+		}
+	}
+	if err := e.change(ctx, "remove network", gone.name); err != nil {
+		return err
+	}
+	e.networks = slices.DeleteFunc(e.networks, func(other *netEntry) bool { return other == gone })
+	return nil
+}
+
+// VolumeList lists volumes by label.
+func (e *Engine) VolumeList(ctx context.Context, options client.VolumeListOptions) (client.VolumeListResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.VolumeListResult{}, err
+	}
+	defer e.mu.Unlock()
+	var found client.VolumeListResult
+	for _, name := range slices.Sorted(maps.Keys(e.volumes)) {
+		match, err := matches(options.Filters, e.volumes[name])
+		if err != nil {
+			return found, err
+		}
+		if match {
+			found.Items = append(found.Items, volume.Volume{Name: name, Labels: e.volumes[name]})
+		}
+	}
+	return found, nil
+}
+
+// VolumeRemove removes a volume that no container has.
+func (e *Engine) VolumeRemove(ctx context.Context, id string, _ client.VolumeRemoveOptions) (client.VolumeRemoveResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.VolumeRemoveResult{}, err
+	}
+	defer e.mu.Unlock()
+	for _, c := range e.containers {
+		if slices.Contains(c.volumes, id) {
+			return client.VolumeRemoveResult{}, fmt.Errorf("remove %s: volume is in use - [%s]", id, c.id)
+		}
+	}
+	if _, there := e.volumes[id]; !there {
+		return client.VolumeRemoveResult{}, notFoundError("No such volume: " + id)
+	}
+	if err := e.change(ctx, "remove volume", id); err != nil {
+		return client.VolumeRemoveResult{}, err
+	}
+	delete(e.volumes, id)
+	return client.VolumeRemoveResult{}, nil
+}
