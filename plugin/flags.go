@@ -52,6 +52,23 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usage(cmd, err)
 }
 
+// flagsBefore words a refused flag before the subcommand: the Docker CLI has cobra traverse the commands, and then
+// cobra does not ask SetFlagErrorFunc.
+func flagsBefore(root *cobra.Command, err error) error {
+	var worded *usageError
+	if err == nil || errors.As(err, &worded) {
+		return err
+	}
+	var unknown *pflag.NotExistError
+	var bare *pflag.ValueRequiredError
+	var invalid *pflag.InvalidValueError
+	var syntax *pflag.InvalidSyntaxError
+	if errors.As(err, &unknown) || errors.As(err, &bare) || errors.As(err, &invalid) || errors.As(err, &syntax) {
+		return flagError(root, err)
+	}
+	return err
+}
+
 func wanted(value pflag.Value) string {
 	if word, is := value.(*oneOf); is {
 		return orWords(word.words)

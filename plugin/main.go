@@ -30,7 +30,8 @@ func Main() int {
 	// The SDK warns through logrus of attributes that this bundle sets on purpose; what matters comes as an error.
 	logrus.SetLevel(logrus.ErrorLevel)
 	app := &app{deps: newDeps(cli)}
-	err = cliplugin.RunPlugin(cli, newRootCommand(app), Metadata())
+	root := newRootCommand(app)
+	err = flagsBefore(root, cliplugin.RunPlugin(cli, root, Metadata()))
 	return finish(cli.Err(), app.name, app.interrupted(), err)
 }
 

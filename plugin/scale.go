@@ -65,6 +65,10 @@ func runScale(ctx context.Context, a *app, pairs []string, timeout time.Duration
 	}
 	s.close()
 	for name, replicas := range scale {
+		if replicas == 1 {
+			fmt.Fprintf(a.deps.stdout, "%s: 1 replica, the balancer sends to it\n", name)
+			continue
+		}
 		fmt.Fprintf(a.deps.stdout, "%s: %d replicas, the balancer sends to each of them\n", name, replicas)
 	}
 	return nil

@@ -117,7 +117,8 @@ func (b *bench) telemetry(ts *testscript.TestScript, neg bool, args []string) {
 		command.WithOutputStream(&stdout), command.WithErrorStream(&stderr))
 	ts.Check(err)
 	app := &app{deps: b.deps(ts, &stdout, &stderr)}
-	err = cliplugin.RunPlugin(cli, newRootCommand(app), Metadata())
+	root := newRootCommand(app)
+	err = flagsBefore(root, cliplugin.RunPlugin(cli, root, Metadata()))
 	b.code = finish(&stderr, app.name, app.interrupted(), err)
 
 	fmt.Fprint(ts.Stdout(), stdout.String())

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
 	cerrdefs "github.com/containerd/errdefs"
@@ -50,8 +51,14 @@ func (e Engine) Local() bool {
 // Inspect asks the engine who it is. The error says that it cannot be reached, or is too old, and what to do.
 func (m *Manager) Inspect(ctx context.Context) (Engine, error) {
 	// Ping first: the Docker CLI's own lazy ping swallows its failure and later exits the process.
-	ping, err := m.Docker.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
+	// Bounded: an address that swallows packets would hold every command until TCP gives up, after minutes.
+	pinging, cancel := context.WithTimeoutCause(ctx, pingTimeout, errNoAnswer)
+	defer cancel()
+	ping, err := m.Docker.Ping(pinging, client.PingOptions{NegotiateAPIVersion: true})
 	if err != nil {
+		if errors.Is(context.Cause(pinging), errNoAnswer) {
+			err = errNoAnswer
+		}
 		return Engine{}, m.unreachable(ctx, err)
 	}
 	info, err := m.Docker.Info(ctx, client.InfoOptions{})
@@ -85,6 +92,10 @@ func (m *Manager) Inspect(ctx context.Context) (Engine, error) {
 	}
 	return engine, nil
 }
+
+const pingTimeout = 20 * time.Second // ssh:// takes a few
+
+var errNoAnswer = errors.New("no answer within " + pingTimeout.String())
 
 func (m *Manager) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
@@ -151,7 +162,7 @@ func (m *Manager) checkPort(ctx context.Context, engine Engine, settings Setting
 			if item.Labels[StackLabel] == settings.Name {
 				return nil
 			}
-			return portTaken(ctx, settings, fmt.Sprintf("container %s (%s)", containerName(item), item.Image))
+			return portTaken(ctx, engine, settings, fmt.Sprintf("container %s (%s)", containerName(item), item.Image))
 		}
 	}
 	if !engine.Local() {
@@ -163,7 +174,7 @@ func (m *Manager) checkPort(ctx context.Context, engine Engine, settings Setting
 		// own network.
 		return nil
 	}
-	return portTaken(ctx, settings, portOwner(ctx, settings.Port))
+	return portTaken(ctx, engine, settings, portOwner(ctx, settings.Port))
 }
 
 func listen(ctx context.Context, bind string, port int) error {
@@ -174,21 +185,22 @@ func listen(ctx context.Context, bind string, port int) error {
 	return listener.Close()
 }
 
-func portTaken(ctx context.Context, settings Settings, owner string) error {
+func portTaken(ctx context.Context, engine Engine, settings Settings, owner string) error {
 	if owner == "" {
 		owner = "another program (its owner is not visible to this user)"
 	}
 	return &Error{
 		Text:   fmt.Sprintf("port %d on %s is taken by %s", settings.Port, settings.Bind, owner),
-		Advice: fmt.Sprintf("choose another: docker telemetry up --port %d", freePort(ctx, settings)),
+		Advice: fmt.Sprintf("choose another: docker telemetry up --port %d", freePort(ctx, engine, settings)),
 	}
 }
 
-// freePort returns the first port above the wanted one that this machine can open: a hint that fails is none.
-func freePort(ctx context.Context, settings Settings) int {
+// freePort returns the first port above the wanted one that this machine can open: a hint that fails is none. Those
+// of another machine cannot be tried from here.
+func freePort(ctx context.Context, engine Engine, settings Settings) int {
 	const tries, highest = 100, 65535
 	for port := settings.Port + 1; port <= min(settings.Port+tries, highest); port++ {
-		if !isAddressInUse(listen(ctx, settings.Bind, port)) {
+		if !engine.Local() || !isAddressInUse(listen(ctx, settings.Bind, port)) {
 			return port
 		}
 	}

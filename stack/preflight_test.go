@@ -8,8 +8,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/moby/moby/client"
 	"gotest.tools/v3/assert"
 
 	"github.com/docker-telemetry/docker-telemetry/stack"
@@ -144,4 +146,21 @@ func TestPullNamesTheImageAndItsComponents(t *testing.T) {
 	err := engine.Manager().PullMissing(t.Context(), project)
 	assert.Error(t, err, "image "+nginx+" (balancer, docker-proxy, gateway) is not on the engine and cannot be pulled: "+
 		"dial tcp: lookup registry-1.docker.io: no such host")
+}
+
+// An address that swallows packets must end in a refusal, not in minutes of silence.
+func TestInspectGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		manager := &stack.Manager{Docker: silentEngine{stacktest.New()}}
+		_, err := manager.Inspect(t.Context())
+		assert.ErrorContains(t, err, "cannot reach the Docker engine at ")
+		assert.ErrorContains(t, err, ": no answer within 20s")
+	})
+}
+
+type silentEngine struct{ *stacktest.Engine }
+
+func (silentEngine) Ping(ctx context.Context, _ client.PingOptions) (client.PingResult, error) {
+	<-ctx.Done()
+	return client.PingResult{}, ctx.Err()
 }
