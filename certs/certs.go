@@ -5,9 +5,12 @@ package certs
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math"
 	"net"
 	"os"
@@ -21,9 +24,10 @@ const (
 	day = 24 * time.Hour
 
 	// AuthorityLifetime is long because each renewal asks people to trust a certificate again.
-	AuthorityLifetime = 10 * 365 * day
-	// DefaultLifetime of a server certificate stays under the 398 days that browsers hold public authorities to.
-	DefaultLifetime = 397 * day
+	AuthorityLifetime = 5 * 365 * day
+	// DefaultLifetime of a server certificate is short because it is renewed without a person and without an
+	// interruption.
+	DefaultLifetime = 90 * day
 	// MaxLifetime is Apple's limit for server certificates of authorities that the user added.
 	MaxLifetime = 825 * day
 
@@ -49,6 +53,7 @@ type Info struct {
 	NotBefore, NotAfter time.Time
 	Serial              string // hexadecimal
 	IsCA                bool
+	Permitted           []string // the hosts that an authority may issue for, nil for any
 }
 
 // Inspect reads the first certificate of the pair; the key is not looked at.
@@ -65,6 +70,7 @@ func Inspect(p Pair) (Info, error) {
 		NotAfter:  cert.NotAfter,
 		Serial:    cert.SerialNumber.Text(16),
 		IsCA:      cert.IsCA,
+		Permitted: permittedBy(cert),
 	}, nil
 }
 
@@ -78,16 +84,22 @@ func NeedsRenewal(info Info, now time.Time) bool {
 	return info.NotAfter.Sub(now) < info.NotAfter.Sub(info.NotBefore)/3
 }
 
-// AuthorityName is the common name of this user's authority; it tells two of them apart in a list of trusted ones.
-func AuthorityName() string {
-	name := "docker telemetry local CA"
+// authorityName is the common name of this user's authority with that key. It tells two of them apart in a list of
+// trusted ones, also two of the same user: programs that look an issuer up by its name would take the wrong one.
+func authorityName(key crypto.Signer) (string, error) {
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return "", fmt.Errorf("certificate authority: %w", err)
+	}
+	sum := sha256.Sum256(der)
+	name := "docker telemetry local CA " + hex.EncodeToString(sum[:4])
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		name += " " + u.Username
 		if host, err := os.Hostname(); err == nil && host != "" {
 			name += "@" + host
 		}
 	}
-	return name
+	return name, nil
 }
 
 func commonName(name, whole string) string {

@@ -76,7 +76,7 @@ func TestNewAuthority(t *testing.T) {
 	assert.Equal(t, len(cert.ExtKeyUsage), 0)
 	assert.Equal(t, cert.SignatureAlgorithm, x509.ECDSAWithSHA256)
 	assert.Assert(t, cert.NotBefore.Equal(start.Add(-5*time.Minute)), cert.NotBefore)
-	assert.Assert(t, cert.NotAfter.Equal(cert.NotBefore.Add(3650*24*time.Hour-time.Second)), cert.NotAfter)
+	assert.Assert(t, cert.NotAfter.Equal(cert.NotBefore.Add(1825*24*time.Hour-time.Second)), cert.NotAfter)
 	assert.NilError(t, cert.CheckSignatureFrom(cert))
 	assert.Assert(t, len(cert.DNSNames)+len(cert.IPAddresses) == 0)
 
@@ -85,7 +85,19 @@ func TestNewAuthority(t *testing.T) {
 	assert.Equal(t, parse(t, long).Subject.CommonName, strings.Repeat("ü", 64))
 	_, err = NewAuthority("", at(start))
 	assert.Error(t, err, "certificate authority: the name is empty")
-	assert.Assert(t, is.Contains(AuthorityName(), "docker telemetry local CA"))
+	key, err := newKey()
+	assert.NilError(t, err)
+	first, err := authorityName(key)
+	assert.NilError(t, err)
+	again, err := authorityName(key)
+	assert.NilError(t, err)
+	assert.Equal(t, first, again)
+	assert.Assert(t, is.Contains(first, "docker telemetry local CA"))
+	other, err := newKey()
+	assert.NilError(t, err)
+	second, err := authorityName(other)
+	assert.NilError(t, err)
+	assert.Assert(t, first != second, "distinct, also for the same user")
 }
 
 func TestIssue(t *testing.T) {
@@ -100,7 +112,7 @@ func TestIssue(t *testing.T) {
 	assert.Assert(t, !cert.IsCA && cert.BasicConstraintsValid)
 	assert.Equal(t, cert.KeyUsage, x509.KeyUsageDigitalSignature)
 	assert.DeepEqual(t, cert.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth})
-	assert.Assert(t, cert.NotAfter.Equal(cert.NotBefore.Add(397*24*time.Hour-time.Second)))
+	assert.Assert(t, cert.NotAfter.Equal(cert.NotBefore.Add(90*24*time.Hour-time.Second)))
 	assert.DeepEqual(t, cert.AuthorityKeyId, parse(t, ca).SubjectKeyId)
 	assert.Assert(t, cert.SerialNumber.Sign() > 0 && cert.SerialNumber.BitLen() <= 159)
 	for _, host := range []string{"localhost", "127.0.0.1", "::1", "x.localhost"} {
@@ -161,7 +173,7 @@ func TestHosts(t *testing.T) {
 
 func TestLeafEndsWithItsAuthority(t *testing.T) {
 	ca := newAuthority(t)
-	late := start.Add(AuthorityLifetime - 100*day)
+	late := start.Add(AuthorityLifetime - 50*day)
 	leaf, err := Issue(ca, Request{Hosts: []string{"localhost"}, NotBefore: late})
 	assert.NilError(t, err)
 	assert.Assert(t, parse(t, leaf).NotAfter.Equal(parse(t, ca).NotAfter))
@@ -174,7 +186,7 @@ func TestVerify(t *testing.T) {
 	forged := Pair{Cert: otherLeaf.Cert, Key: otherLeaf.Key} // same names throughout, another authority's key
 	key, err := parseKey(ca.Key)
 	assert.NilError(t, err)
-	renamed, err := selfSign(key, "another name", start) // the signature fits, the issuer's name does not
+	renamed, err := selfSign(key, "another name", nil, start) // the signature fits, the issuer's name does not
 	assert.NilError(t, err)
 	for _, tc := range []struct {
 		name     string

@@ -39,6 +39,12 @@ func normalize(hosts []string) ([]string, error) {
 	return append(slices.Compact(names), slices.Compact(addresses)...), nil
 }
 
+// ValidHost reports whether a certificate can be for this DNS name or address.
+func ValidHost(host string) bool {
+	_, err := normalize([]string{host})
+	return err == nil
+}
+
 func dnsName(name string) bool {
 	labels := strings.Split(name, ".")
 	if labels[0] == "*" && len(labels) > 1 {

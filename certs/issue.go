@@ -2,25 +2,26 @@ package certs
 
 import (
 	"crypto"
-	"crypto/ecdsa"
+	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
+	"net"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/cloudflare/cfssl/config"
 	"github.com/cloudflare/cfssl/csr"
 	"github.com/cloudflare/cfssl/log"
-	"github.com/cloudflare/cfssl/signer"
-	"github.com/cloudflare/cfssl/signer/local"
 )
 
 const organization = "docker telemetry"
 
-// quiet silences cfssl, which logs each signature to stderr, where our progress is. Its level is a bare global, so a
-// second write would race with a signature in another goroutine; errors reach us as values anyway.
+// quiet silences cfssl, which logs each key to stderr, where our progress is. Its level is a bare global, so a
+// second write would race with a key made in another goroutine; errors reach us as values anyway.
 //
 //nolint:gochecknoglobals // it guards a global of cfssl, and must be as global as that
 var quiet = sync.OnceFunc(func() { log.Level = log.LevelFatal })
@@ -31,27 +32,32 @@ type Request struct {
 	Hosts      []string      // DNS names and IP addresses, at least one
 	Lifetime   time.Duration // default DefaultLifetime, at most MaxLifetime; never beyond the authority's end
 	NotBefore  time.Time     // default: five minutes ago
+
+	// cfssl's own formats, all optional: a CSR JSON, whose hosts are added, and a signing configuration with the name
+	// of a profile in it. What they say comes before the fields above and the defaults.
+	CSR, Signing []byte
+	Profile      string
 }
 
-// NewAuthority makes a self-signed authority for ten years that signs server certificates only, no other authorities.
-// A name beyond the 64 characters that X.509 allows is cut.
-func NewAuthority(name string, now func() time.Time) (Pair, error) {
+// NewAuthority makes a self-signed authority for five years that signs server certificates only, no other authorities,
+// and only for the permitted DNS names, those below them, and addresses; a kind of which none is given is not
+// restricted. A name beyond the 64 characters that X.509 allows is cut.
+func NewAuthority(name string, now func() time.Time, permitted ...string) (Pair, error) {
 	key, err := newKey()
 	if err != nil {
 		return Pair{}, err
 	}
-	return selfSign(key, name, now())
+	return selfSign(key, name, permitted, now())
 }
 
-func selfSign(key crypto.Signer, name string, now time.Time) (Pair, error) {
+func selfSign(key crypto.Signer, name string, permitted []string, now time.Time) (Pair, error) {
 	if name == "" {
 		return Pair{}, errors.New("certificate authority: the name is empty")
 	}
 	notBefore, notAfter := window(now.Add(-backdate), AuthorityLifetime)
-	profile := newProfile(AuthorityLifetime, "cert sign", "crl sign")
-	profile.CAConstraint = config.CAConstraint{IsCA: true, MaxPathLenZero: true}
 	cert, err := sign(signing{
-		by: key, subject: key, name: name, profile: profile, notBefore: notBefore, notAfter: notAfter,
+		by: key, subject: key, name: name, permitted: permitted, notBefore: notBefore, notAfter: notAfter,
+		profile: profile{keyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign},
 	})
 	if err != nil {
 		return Pair{}, err
@@ -61,48 +67,77 @@ func selfSign(key crypto.Signer, name string, now time.Time) (Pair, error) {
 
 // Issue makes a new key and a certificate for TLS servers, signed by the authority.
 func Issue(ca Pair, req Request) (Pair, error) {
-	hosts, err := normalize(req.Hosts)
+	leaf, err := plan(req)
 	if err != nil {
 		return Pair{}, err
-	}
-	if req.Lifetime == 0 {
-		req.Lifetime = DefaultLifetime
-	}
-	if req.Lifetime < 0 || req.Lifetime > MaxLifetime {
-		return Pair{}, fmt.Errorf("certificate lifetime %s: use at most %d days", req.Lifetime, MaxLifetime/day)
-	}
-	if req.NotBefore.IsZero() {
-		req.NotBefore = time.Now().Add(-backdate)
-	}
-	if req.CommonName == "" {
-		req.CommonName = hosts[0]
 	}
 	caCert, caKey, err := authority(ca)
 	if err != nil {
 		return Pair{}, err
 	}
-	notBefore, notAfter := window(req.NotBefore, req.Lifetime)
-	if notAfter.After(caCert.NotAfter) {
-		notAfter = caCert.NotAfter
+	if host := firstRefused(caCert, leaf.hosts); host != "" {
+		return Pair{}, notPermitted(caCert, host)
 	}
-	if !notAfter.After(notBefore) {
+	leaf.by, leaf.authority = caKey, caCert
+	if leaf.notAfter.After(caCert.NotAfter) {
+		leaf.notAfter = caCert.NotAfter
+	}
+	if !leaf.notAfter.After(leaf.notBefore) {
 		return Pair{}, expired("certificate authority", caCert)
 	}
-
-	key, err := newKey()
+	leaf.subject, err = generate(leaf.key)
 	if err != nil {
 		return Pair{}, err
 	}
-	cert, err := sign(signing{
-		by: caKey, authority: caCert, subject: key, name: req.CommonName, hosts: hosts,
-		profile: newProfile(req.Lifetime, "digital signature", "server auth"), notBefore: notBefore, notAfter: notAfter,
-	})
+	cert, err := sign(leaf)
 	if err != nil {
 		return Pair{}, err
 	}
-	issued, err := pair(cert, key)
+	issued, err := pair(cert, leaf.subject)
 	issued.Issuer = encodeCert(caCert)
 	return issued, err
+}
+
+// plan fills a request's gaps.
+func plan(req Request) (signing, error) {
+	form, err := formOf(req.CSR)
+	if err != nil {
+		return signing{}, err
+	}
+	own, err := profileOf(req.Signing, req.Profile)
+	if err != nil {
+		return signing{}, err
+	}
+	used := serverProfile(orElse(req.Lifetime, DefaultLifetime))
+	if own != nil {
+		used = *own
+	}
+	if used.lifetime < 0 || used.lifetime > MaxLifetime {
+		return signing{}, fmt.Errorf("certificate lifetime %s: use at most %d days", used.lifetime, MaxLifetime/day)
+	}
+	planned := signing{name: req.CommonName, profile: used, hosts: req.Hosts}
+	if form != nil {
+		planned.name, planned.names, planned.key = orElse(form.CN, req.CommonName), form.Names, form.KeyRequest
+		planned.hosts = slices.Concat(req.Hosts, form.Hosts)
+	}
+	planned.hosts, err = normalize(planned.hosts)
+	if err != nil {
+		return signing{}, err
+	}
+	planned.name = orElse(planned.name, planned.hosts[0])
+	if req.NotBefore.IsZero() {
+		req.NotBefore = time.Now().Add(-backdate)
+	}
+	planned.notBefore, planned.notAfter = window(req.NotBefore, used.lifetime)
+	return planned, nil
+}
+
+func orElse[T comparable](first, second T) T {
+	var zero T
+	if first != zero {
+		return first
+	}
+	return second
 }
 
 // authority parses a pair that is to sign.
@@ -133,46 +168,64 @@ func window(from time.Time, lifetime time.Duration) (notBefore, notAfter time.Ti
 	return notBefore, notBefore.Add(lifetime - time.Second)
 }
 
-// newProfile sets the lifetime twice because cfssl takes a policy for invalid unless text and value are both there.
-func newProfile(lifetime time.Duration, usages ...string) *config.SigningProfile {
-	return &config.SigningProfile{Usage: usages, Expiry: lifetime, ExpiryString: lifetime.String()}
-}
-
 type signing struct {
 	by, subject         crypto.Signer
-	authority           *x509.Certificate // nil: self-signed
+	authority           *x509.Certificate // nil: self-signed, an authority
+	key                 *csr.KeyRequest   // nil: P-256
 	name                string
+	names               []csr.Name // nil: our organization
 	hosts               []string
-	profile             *config.SigningProfile
+	permitted           []string // hosts that an authority may issue for, none: any
+	profile             profile
 	notBefore, notAfter time.Time
 }
 
-// sign is the only way into cfssl. The profile goes in as the default and no name is ever asked for: cfssl answers an
-// unknown name with the default profile and no error.
+// sign uses the standard library. cfssl's signer does the same behind zlint and zcrypto, whose initialization is a
+// quarter of the time in which the plugin answers `docker --help` (docs/adr/0004-cfssl-v1.6.5.md).
 func sign(s signing) ([]byte, error) {
-	quiet()
-	request, err := csr.Generate(s.subject, &csr.CertificateRequest{
-		CN:    clip(s.name),
-		Names: []csr.Name{{O: organization}},
-	})
+	// RFC 5280, 4.1.2.2: positive and at most 20 octets.
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 159))
 	if err != nil {
-		return nil, translate("certificate request", err)
+		return nil, fmt.Errorf("certificate: %w", err)
 	}
-	policy := &config.Signing{Default: s.profile, Profiles: map[string]*config.SigningProfile{}}
-	engine, err := local.NewSigner(s.by, s.authority, signer.DefaultSigAlgo(s.by), policy)
+	subject, err := s.subjectName()
 	if err != nil {
-		return nil, translate("certificate", err)
+		return nil, err
 	}
-	cert, err := engine.Sign(signer.SignRequest{
-		Hosts:     s.hosts,
-		Request:   string(request),
-		NotBefore: s.notBefore,
-		NotAfter:  s.notAfter,
-	})
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: subject, NotBefore: s.notBefore, NotAfter: s.notAfter,
+		BasicConstraintsValid: true, KeyUsage: s.profile.keyUsage, ExtKeyUsage: s.profile.extUsage,
+	}
+	for _, host := range s.hosts {
+		if address := net.ParseIP(host); address != nil {
+			template.IPAddresses = append(template.IPAddresses, address)
+			continue
+		}
+		template.DNSNames = append(template.DNSNames, host)
+	}
+	parent := s.authority
+	if parent == nil {
+		parent = template
+		template.IsCA, template.MaxPathLenZero = true, true
+		permit(template, s.permitted)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, s.subject.Public(), s.by)
 	if err != nil {
-		return nil, translate("certificate", err)
+		return nil, fmt.Errorf("certificate: %w", err)
 	}
-	return cert, nil
+	return encodeCert(&x509.Certificate{Raw: der}), nil
+}
+
+func (s signing) subjectName() (pkix.Name, error) {
+	names := s.names
+	if names == nil {
+		names = []csr.Name{{O: organization}}
+	}
+	name, err := (&csr.CertificateRequest{CN: clip(s.name), Names: names}).Name()
+	if err != nil {
+		return pkix.Name{}, translate("certificate request", err)
+	}
+	return name, nil
 }
 
 // clip cuts a common name at X.509's upper bound of 64 characters, which OpenSSL and GnuTLS enforce.
@@ -184,15 +237,20 @@ func clip(name string) string {
 	return name
 }
 
-func newKey() (crypto.Signer, error) {
+func newKey() (crypto.Signer, error) { return generate(nil) }
+
+func generate(request *csr.KeyRequest) (crypto.Signer, error) {
 	quiet()
-	generated, err := (&csr.KeyRequest{A: "ecdsa", S: 256}).Generate()
+	if request == nil {
+		request = csr.NewKeyRequest()
+	}
+	generated, err := request.Generate()
 	if err != nil {
 		return nil, translate("private key", err)
 	}
-	key, ok := generated.(*ecdsa.PrivateKey)
+	key, ok := generated.(crypto.Signer)
 	if !ok {
-		return nil, fmt.Errorf("private key: want ecdsa, got %T", generated)
+		return nil, fmt.Errorf("private key: %T cannot sign", generated)
 	}
 	return key, nil
 }

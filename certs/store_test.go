@@ -61,10 +61,15 @@ func newStore() *store {
 	return &store{newMemory(), newMemory(), []string{"localhost", "127.0.0.1"}}
 }
 
+func ensure(authority, stack Files, hosts []string, now func() time.Time) (ca []byte, leaf Pair, changed bool, err error) {
+	result, err := Store{Authority: authority, Stack: stack, Hosts: hosts, Now: now}.Ensure()
+	return result.CA, result.Leaf, result.AuthorityChanged || result.LeafChanged, err
+}
+
 // ensure calls Ensure and checks what always holds after it.
 func (s *store) ensure(t *testing.T, now time.Time) (Pair, bool) {
 	t.Helper()
-	ca, leaf, changed, err := Ensure(s.ca, s.stack, s.hosts, at(now))
+	ca, leaf, changed, err := ensure(s.ca, s.stack, s.hosts, at(now))
 	assert.NilError(t, err)
 	assert.Equal(t, string(ca), string(s.ca.files[AuthorityCert]))
 	assert.Equal(t, string(leaf.Cert), string(s.stack.files[LeafCert]))
@@ -88,10 +93,15 @@ func TestEnsureMakesThenKeeps(t *testing.T) {
 	assert.Assert(t, maps.Equal(s.stack.modes, map[string]fs.FileMode{"certs/server.crt": 0o644, "certs/server.key": 0o600}))
 	info, err := Inspect(s.authority())
 	assert.NilError(t, err)
-	assert.Equal(t, info.Subject, clip(AuthorityName()))
+	key, err := parseKey(s.authority().Key)
+	assert.NilError(t, err)
+	name, err := authorityName(key)
+	assert.NilError(t, err)
+	assert.Equal(t, info.Subject, clip(name))
+	assert.DeepEqual(t, info.Permitted, []string{"localhost", "127.0.0.1"})
 
 	writes := s.ca.writes + s.stack.writes
-	again, changed := s.ensure(t, start.Add(200*day))
+	again, changed := s.ensure(t, start.Add(59*day))
 	assert.Assert(t, !changed)
 	assert.DeepEqual(t, again, leaf)
 	s.hosts = []string{"127.0.0.1", "LOCALHOST", "localhost"}
@@ -107,9 +117,10 @@ func TestEnsureReplacesTheLeaf(t *testing.T) {
 		after  time.Duration
 		sameCA bool
 	}{
-		{name: "due", spoil: func(*store) {}, after: 270 * day, sameCA: true},
-		{name: "expired", spoil: func(*store) {}, after: 500 * day, sameCA: true},
-		{name: "host added", spoil: func(s *store) { s.hosts = append(s.hosts, "box") }, sameCA: true},
+		{name: "due", spoil: func(*store) {}, after: 61 * day, sameCA: true},
+		{name: "expired", spoil: func(*store) {}, after: 100 * day, sameCA: true},
+		{name: "host added, which the authority must permit", spoil: func(s *store) { s.hosts = append(s.hosts, "box") }},
+		{name: "host below a permitted one", spoil: func(s *store) { s.hosts = append(s.hosts, "a.localhost", "*.localhost") }, sameCA: true},
 		{name: "host dropped", spoil: func(s *store) { s.hosts = s.hosts[:1] }, sameCA: true},
 		{name: "no key", spoil: func(s *store) { delete(s.stack.files, LeafKey) }, sameCA: true},
 		{name: "no certificate", spoil: func(s *store) { delete(s.stack.files, LeafCert) }, sameCA: true},
@@ -134,7 +145,7 @@ func TestEnsureReplacesTheLeaf(t *testing.T) {
 
 // A renewed authority keeps name and key: what browsers trust already stays good for the new leaves.
 func TestEnsureRenewsTheAuthority(t *testing.T) {
-	for name, after := range map[string]time.Duration{"due": 2500 * day, "expired": 4000 * day} {
+	for name, after := range map[string]time.Duration{"due": 1300 * day, "expired": 2000 * day} {
 		t.Run(name, func(t *testing.T) {
 			s := newStore()
 			_, _ = s.ensure(t, start)
@@ -158,14 +169,14 @@ func TestEnsureWithoutTheAuthoritysKey(t *testing.T) {
 	s := newStore()
 	_, _ = s.ensure(t, start)
 	delete(s.ca.files, AuthorityKey)
-	_, changed := s.ensure(t, start.Add(390*day))
+	_, changed := s.ensure(t, start.Add(80*day))
 	assert.Assert(t, !changed, "a good leaf serves to its last day")
 
 	for what, spoil := range map[string]func(){
 		"expired": func() {}, "hosts": func() { s.hosts = []string{"box"} },
 	} {
 		spoil()
-		_, _, _, err := Ensure(s.ca, s.stack, s.hosts, at(start.Add(398*day)))
+		_, _, _, err := ensure(s.ca, s.stack, s.hosts, at(start.Add(91*day)))
 		assert.Assert(t, errors.Is(err, ErrNoKey), "%s: %v", what, err)
 		assert.Assert(t, is.Contains(hint(err), "restore ca.crt and ca.key"))
 	}
@@ -187,7 +198,7 @@ func TestDamagedAuthority(t *testing.T) {
 			_, _ = s.ensure(t, start)
 			spoil(s)
 			before, writes := maps.Clone(s.ca.files), s.ca.writes+s.stack.writes
-			_, _, _, err := Ensure(s.ca, s.stack, s.hosts, at(start))
+			_, _, _, err := ensure(s.ca, s.stack, s.hosts, at(start))
 			assert.Assert(t, err != nil)
 			assert.Assert(t, is.Contains(hint(err), "restore ca.crt and ca.key"), "%v", err)
 			assert.Equal(t, s.ca.writes+s.stack.writes, writes)
@@ -205,7 +216,7 @@ func TestInterruptedAtEachWrite(t *testing.T) {
 			stop := func(m *memory) { m.failing = n - total; total += 2 }
 			stop(s.ca)
 			stop(s.stack)
-			_, _, _, err := Ensure(s.ca, s.stack, s.hosts, at(start))
+			_, _, _, err := ensure(s.ca, s.stack, s.hosts, at(start))
 			assert.Error(t, err, "no space")
 			key := string(s.ca.files[AuthorityKey])
 			s.ca.failing, s.stack.failing = 0, 0
@@ -243,7 +254,7 @@ func TestForeignAuthorityIsNotRenewed(t *testing.T) {
 			_, changed := s.ensure(t, start)
 			assert.Assert(t, changed, "the leaf is new")
 			assert.Equal(t, s.ca.writes, 0)
-			_, _, _, err = Ensure(s.ca, s.stack, s.hosts, at(start.Add(11*day)))
+			_, _, _, err = ensure(s.ca, s.stack, s.hosts, at(start.Add(11*day)))
 			assert.Assert(t, errors.Is(err, ErrExpired), err)
 		})
 	}
@@ -251,11 +262,11 @@ func TestForeignAuthorityIsNotRenewed(t *testing.T) {
 
 func TestEnsureReportsAnUnreadableFolder(t *testing.T) {
 	boom := errors.New("permission denied")
-	_, _, _, err := Ensure(unreadable{boom}, newMemory(), []string{"localhost"}, at(start))
+	_, _, _, err := ensure(unreadable{boom}, newMemory(), []string{"localhost"}, at(start))
 	assert.Assert(t, errors.Is(err, boom))
-	_, _, _, err = Ensure(newMemory(), unreadable{boom}, []string{"localhost"}, at(start))
+	_, _, _, err = ensure(newMemory(), unreadable{boom}, []string{"localhost"}, at(start))
 	assert.Assert(t, errors.Is(err, boom))
-	_, _, _, err = Ensure(newMemory(), newMemory(), nil, at(start))
+	_, _, _, err = ensure(newMemory(), newMemory(), nil, at(start))
 	assert.Error(t, err, "certificate: no hosts")
 }
 
@@ -286,7 +297,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			return err
 		}
-		ca, _, _, err := Ensure(root.CAFiles(), stack, []string{"localhost"}, time.Now)
+		ca, _, _, err := ensure(root.CAFiles(), stack, []string{"localhost"}, time.Now)
 		fmt.Println(fingerprint(ca))
 		return err
 	})

@@ -72,7 +72,7 @@ func verifyKey(cert *x509.Certificate, pem []byte) error {
 	}
 	key, err := parseKey(pem)
 	if err != nil {
-		return err
+		return &problem{fmt.Sprintf("certificate %q: its %v", cert.Subject.CommonName, err), err, renewHint}
 	}
 	if !keyFits(cert, key) {
 		return &problem{
@@ -87,7 +87,7 @@ func verifyDates(what string, cert *x509.Certificate, now time.Time) error {
 	if now.Before(cert.NotBefore) {
 		return &problem{
 			fmt.Sprintf("%s %q is not valid before %s", what, cert.Subject.CommonName, stamp(cert.NotBefore)),
-			ErrNotYetValid, "check the clock of this computer",
+			ErrNotYetValid, "set the clock of this computer, which says " + stamp(now) + "; if it is right: " + renewHint,
 		}
 	}
 	if now.After(cert.NotAfter) {

@@ -192,7 +192,15 @@ remove_rules() { # OCTET
 }
 
 # The engine's own bridge and those of the networks it made.
-links() { ip -4 -o address | awk -v net="^10\\.$1\\." '$4 ~ net {print $2}'; } # OCTET
+links() { # OCTET
+	ip -4 -o address | awk -v net="^10\\.$1\\." '$4 ~ net {print $2}'
+	# The bridges of the stack's internal networks have no address; the engine names them after the network.
+	local store
+	store=$(dir)/data/network/files/local-kv.db
+	[ ! -f "$store" ] || grep -aoE 'network/v1.0/[0-9a-f]{12}' "$store" | sed 's|.*/|br-|' | sort -u | while read -r link; do
+		[ ! -e "/sys/class/net/$link" ] || echo "$link"
+	done
+}
 
 remove_links() { # OCTET
 	local link

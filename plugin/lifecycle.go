@@ -42,6 +42,9 @@ const startTimeout = 2 * time.Minute
 
 func newStartCommand(a *app) *cobra.Command {
 	return newLifecycleCommand(a, "start", "Start stopped components, as they were", func(ctx context.Context, s *session, components []string) error {
+		if err := s.placeCertificate(ctx); err != nil {
+			return err
+		}
 		if err := s.manager.Start(ctx, a.name, components, startTimeout); err != nil {
 			return err
 		}

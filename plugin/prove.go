@@ -3,11 +3,15 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/compose/v5/pkg/api"
 
+	"github.com/docker-telemetry/docker-telemetry/certs"
 	"github.com/docker-telemetry/docker-telemetry/internal/settings"
 	"github.com/docker-telemetry/docker-telemetry/pipeline"
 	"github.com/docker-telemetry/docker-telemetry/storage/gateway"
@@ -46,8 +50,17 @@ func (s *session) prove(ctx context.Context, result settings.Result, project *ty
 	return &proof, nil
 }
 
+// gatewayClient reaches the gateway by the name that its certificate is for.
+func gatewayClient(result settings.Result, timeout time.Duration) (*http.Client, error) {
+	name := ""
+	if info, err := certs.Inspect(result.Certificate); err == nil && !slices.Contains(info.Hosts, "localhost") && len(info.Hosts) > 0 {
+		name = strings.Replace(info.Hosts[0], "*", "any", 1)
+	}
+	return gateway.Client(result.CA, name, timeout)
+}
+
 func openObserve(result settings.Result) (*openobserve.Client, error) {
-	http, err := gateway.Client(result.CA, 10*time.Second)
+	client, err := gatewayClient(result, 10*time.Second)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +69,7 @@ func openObserve(result settings.Result) (*openobserve.Client, error) {
 		Org:      "default",
 		User:     result.Credentials["openobserve_user"],
 		Password: result.Credentials["openobserve_password"],
-		HTTP:     http,
+		HTTP:     client,
 	}, nil
 }
 

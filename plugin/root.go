@@ -59,7 +59,7 @@ and Vector aggregators into OpenObserve and VictoriaMetrics; Grafana and the UIs
 	root.AddCommand(
 		newUpCommand(a), newDownCommand(a), newStartCommand(a), newStopCommand(a), newRestartCommand(a),
 		newScaleCommand(a), newPullCommand(a),
-		newStatusCommand(a), newPsCommand(a), newLogsCommand(a), newOpenCommand(a), newCredentialsCommand(a),
+		newStatusCommand(a), newPsCommand(a), newLogsCommand(a), newOpenCommand(a), newCredentialsCommand(a), newCertsCommand(a),
 		newConfigCommand(a), newEjectCommand(a), newVersionCommand(a),
 	)
 	return root

@@ -39,7 +39,7 @@ import (
 //	engine ...          what the engine is like from now on, see (*bench).engineCommand
 //	changes             print what was changed on the engine since the last `changes`
 //	state               print what is on the engine
-//	terminal [TEXT]     standard input is a terminal from now on, at which TEXT is typed
+//	terminal [TEXT]     stdin and stdout are a terminal from now on, at which TEXT is typed
 //	clock real          the real time from now on; without it, it stands still
 //	passwords shown     the last command printed every password
 //	passwords unsaid    no command but `credentials show` has printed one
@@ -132,10 +132,10 @@ func (b *bench) telemetry(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func (b *bench) deps(ts *testscript.TestScript, stdout, stderr io.Writer) deps {
-	no := func() bool { return false }
+	terminal, no := func() bool { return b.terminal }, func() bool { return false }
 	return deps{
 		stdin: strings.NewReader(b.stdin), stdout: stdout, stderr: stderr,
-		stdinTerminal: func() bool { return b.terminal }, stdoutTerminal: no, stderrTerminal: no,
+		stdinTerminal: terminal, stdoutTerminal: terminal, stderrTerminal: no,
 		context: func() string { return "default" },
 		root:    func() (state.Root, error) { return state.DefaultRoot(ts.Getenv) },
 		manager: func(progress *render.Progress) (*stack.Manager, error) {

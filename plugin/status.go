@@ -90,7 +90,7 @@ func runStatus(ctx context.Context, a *app, format string) error {
 		printStatus(a, card, nil)
 	}
 	if card.Healthy {
-		return nil
+		return a.judgeCertificate(card.Certificate, format)
 	}
 	return &codeError{code: exitFindings, err: unhealthy(card), silent: format == "json"}
 }

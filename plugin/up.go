@@ -71,6 +71,13 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 		return err
 	}
 	defer unlock()
+	if err := s.finishRotation(ctx, request, opts.timeout); err != nil {
+		return err
+	}
+	before, err := s.source.Remember(request)
+	if err != nil {
+		return err
+	}
 	result, project, err := s.prepare(ctx, request)
 	if err != nil {
 		return err
@@ -78,8 +85,14 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 	if err := s.bringUp(ctx, result.File, project, stack.UpOptions{Wait: !opts.noWait, WaitTimeout: opts.timeout}); err != nil {
 		return leftRunning(ctx, a.name, err)
 	}
+	if err := s.rotateCertificate(ctx, before.CA, result, !opts.noWait); err != nil {
+		return err
+	}
 	var proof *pipeline.Proof
 	if !opts.noVerify && !opts.noWait {
+		if err := s.refuseOtherPassword(ctx, result); err != nil {
+			return err
+		}
 		proof, err = s.prove(ctx, result, project, opts.timeout)
 		if err != nil {
 			return leftRunning(ctx, a.name, err)

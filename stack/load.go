@@ -204,6 +204,10 @@ func configDigest(project *types.Project, service types.ServiceConfig) string {
 	for _, mount := range slices.SortedFunc(slices.Values(service.Secrets), func(a, b types.ServiceSecretConfig) int {
 		return strings.Compare(a.Source, b.Source)
 	}) {
+		// A new certificate is brought into the running gateway (RotateCertificate), which is not recreated for it.
+		if mount.Source == certificateSecret || mount.Source == keySecret {
+			continue
+		}
 		add(mount.Source, project.Secrets[mount.Source].Content)
 	}
 	return hex.EncodeToString(hash.Sum(nil))

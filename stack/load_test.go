@@ -158,7 +158,11 @@ func TestConfigDigestChangesWithTheContentThatIsMounted(t *testing.T) {
 	}{
 		{"nothing", func(fstest.MapFS, *stack.Settings) {}, nil},
 		{"a config of one component", func(b fstest.MapFS, _ *stack.Settings) { appendTo(b, "config/aggregator/logs.yaml") }, []string{stack.Aggregator}},
-		{"a secret of one component", func(_ fstest.MapFS, s *stack.Settings) { s.Secrets["gateway_cert"] += "!" }, []string{stack.Gateway}},
+		{"a secret of one component", func(_ fstest.MapFS, s *stack.Settings) { s.Secrets["openobserve_env"] += "!" }, []string{stack.OpenObserve}},
+		{"the certificate, which is rotated in place", func(_ fstest.MapFS, s *stack.Settings) {
+			s.Secrets["gateway_cert"] += "!"
+			s.Secrets["gateway_key"] += "!"
+		}, nil},
 		{"a secret of three components", func(_ fstest.MapFS, s *stack.Settings) { s.Secrets["victoriametrics_password"] += "!" }, []string{
 			stack.Aggregator, stack.Grafana, stack.VictoriaMetrics,
 		}},

@@ -146,7 +146,22 @@ func (m *Manager) CheckHost(ctx context.Context, engine Engine, project *types.P
 		return nil, err
 	}
 	warnings, err := checkDisk(ctx, engine)
-	return append(warnings, memoryWarnings(engine, project)...), err
+	warnings = append(warnings, memoryWarnings(engine, project)...)
+	return append(warnings, bindWarnings(settings)...), err
+}
+
+// bindWarnings says what a gateway beyond loopback opens, and to whom.
+func bindWarnings(settings Settings) []string {
+	address, err := netip.ParseAddr(settings.Bind)
+	if err != nil || address.IsLoopback() {
+		return nil
+	}
+	where := settings.Bind
+	if address.IsUnspecified() {
+		where = "every address of the engine's host"
+	}
+	return []string{fmt.Sprintf("port %d is open on %s: whoever reaches it sees the start page, and only the log-ins of Grafana, "+
+		"OpenObserve and VictoriaMetrics protect the data; back to this machine alone: docker telemetry up --bind 127.0.0.1", settings.Port, where)}
 }
 
 func (m *Manager) checkPort(ctx context.Context, engine Engine, settings Settings) error {

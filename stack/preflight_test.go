@@ -164,3 +164,24 @@ func (silentEngine) Ping(ctx context.Context, _ client.PingOptions) (client.Ping
 	<-ctx.Done()
 	return client.PingResult{}, ctx.Err()
 }
+
+func TestCheckHostSaysWhatABindOpens(t *testing.T) {
+	for bind, want := range map[string]string{
+		"127.0.0.1": "", "::1": "",
+		"0.0.0.0": "port 8082 is open on every address of the engine's host: ", "192.0.2.7": "port 8082 is open on 192.0.2.7: ",
+	} {
+		settings := testSettings()
+		settings.Bind = bind
+		manager := stacktest.New().Manager()
+		engine, err := manager.Inspect(t.Context())
+		assert.NilError(t, err)
+		warnings, err := manager.CheckHost(t.Context(), engine, load(t, settings), settings)
+		assert.NilError(t, err)
+		if want == "" {
+			assert.Equal(t, len(warnings), 0, warnings)
+			continue
+		}
+		assert.Equal(t, len(warnings), 1, bind)
+		assert.Assert(t, strings.HasPrefix(warnings[0], want), warnings[0])
+	}
+}

@@ -66,7 +66,7 @@ func TestUpNamesTheFailedComponent(t *testing.T) {
 		{stack.Aggregator, stacktest.Restarting, "aggregator (telemetry-aggregator-1) keeps restarting: Restarting (1) 3 seconds ago", 7 * time.Second},
 		{stack.Grafana, stacktest.NeverHealthy, "grafana (telemetry-grafana-1) is not ready after 1m0s: Up 2 minutes (health: starting)", time.Minute},
 		// The agent depends on it, so here it is Compose that gives up, with a sentence of its own.
-		{stack.Balancer, stacktest.Unhealthy, "balancer (telemetry-balancer-1) is not healthy: Up 2 minutes (unhealthy)", 0},
+		{stack.DockerProxy, stacktest.Unhealthy, "docker-proxy (telemetry-docker-proxy-1) is not healthy: Up 2 minutes (unhealthy)", 0},
 	} {
 		t.Run(tc.component+" "+string(tc.fault), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

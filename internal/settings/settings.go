@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"maps"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/docker-telemetry/docker-telemetry/certs"
@@ -40,6 +41,8 @@ type Source struct {
 	Engine stack.Engine
 	Now    func() time.Time
 	Rand   io.Reader
+	// Passwords are those that a rotation is bringing in, for as long as it has not replaced the secrets.
+	Passwords credentials.Set
 }
 
 // Result is a stack as it is to be.
@@ -48,6 +51,7 @@ type Result struct {
 	Settings    stack.Settings
 	Credentials credentials.Set // empty when none were made yet
 	CA          []byte          // PEM of the CA certificate, nil when none was made yet
+	Certificate certs.Pair      // of the gateway, empty when none was made yet
 	Known       bool            // the state knew this stack before
 }
 
@@ -64,16 +68,17 @@ func (s Source) Remember(request Request) (Result, error) {
 		return Result{}, err
 	}
 	if err == nil {
+		maps.Copy(set, s.Passwords)
 		result.Credentials = set
 		maps.Copy(result.Settings.Secrets, secretFiles(set))
 	}
-	if ca, err := s.Root.CAFiles().ReadFile(certs.AuthorityCert); err == nil {
-		result.CA = ca
+	// What is wrong with the certificates is told by Prepare, which mends it where it can.
+	kept, err := s.Certificates(result.File.Bind).Load()
+	if err == nil {
+		result.CA = kept.CA
 	}
-	leaf, leafErr := s.Stack.ReadFile(certs.LeafCert)
-	key, keyErr := s.Stack.ReadFile(certs.LeafKey)
-	if leafErr == nil && keyErr == nil {
-		result.setCertificate(certs.Pair{Cert: leaf, Key: key, Issuer: result.CA})
+	if err == nil && kept.Leaf.Cert != nil && kept.Leaf.Key != nil {
+		result.setCertificate(kept.Leaf)
 	}
 	return result, nil
 }
@@ -85,24 +90,52 @@ func (s Source) Prepare(ctx context.Context, request Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if err := s.refuseUnfinished(); err != nil {
+		return Result{}, err
+	}
 	result.Credentials, _, err = credentials.Ensure(s.Stack, s.Rand)
 	if err != nil {
 		return Result{}, err
 	}
+	maps.Copy(result.Credentials, s.Passwords)
 	result.Settings.Secrets = secretFiles(result.Credentials)
 	err = s.Root.WithCALock(ctx, func() error {
-		ca, leaf, _, err := certs.Ensure(s.Root.CAFiles(), s.Stack, certificateHosts(result.File.Bind), s.Now)
+		made, err := s.Certificates(result.File.Bind).Ensure()
 		if err != nil {
 			return err
 		}
-		result.CA = ca
-		result.setCertificate(leaf)
+		result.CA = made.CA
+		result.setCertificate(made.Leaf)
 		return nil
 	})
 	return result, err
 }
 
-func (r Result) setCertificate(leaf certs.Pair) {
+// refuseUnfinished keeps everything but the rotation itself from bringing consumers back to a password that the store
+// may have given up already.
+func (s Source) refuseUnfinished() error {
+	if s.Passwords != nil {
+		return nil
+	}
+	pending, err := credentials.Pending(s.Stack)
+	if err != nil || pending == nil {
+		return err
+	}
+	return &stack.Error{
+		Text:   fmt.Sprintf("a rotation of the credentials of stack %q was interrupted", s.Stack.Name),
+		Advice: "docker telemetry up finishes it",
+	}
+}
+
+// Certificates is where the stack's certificates are kept. Change it under the lock of Root.WithCALock.
+func (s Source) Certificates(bind string) certs.Store {
+	authority := s.Root.CAFiles()
+	authority.Notify(s.Stack.OnNotice)
+	return certs.Store{Authority: authority, Stack: s.Stack, Hosts: certificateHosts(bind, s.Engine), Now: s.Now}
+}
+
+func (r *Result) setCertificate(leaf certs.Pair) {
+	r.Certificate = leaf
 	r.Settings.Secrets["gateway_cert"], r.Settings.Secrets["gateway_key"] = string(leaf.Chain()), string(leaf.Key)
 }
 
@@ -159,12 +192,16 @@ func orElse(first, second string) string {
 	return second
 }
 
-// certificateHosts are the names people reach the gateway by; an address of the host joins when it is bound to.
-func certificateHosts(bind string) []string {
+// certificateHosts are the names people reach the gateway by: loopback, the address of the host that it is bound to, and
+// the name by which another machine's engine is reached.
+func certificateHosts(bind string, engine stack.Engine) []string {
 	hosts := []string{"localhost", "127.0.0.1", "::1"}
 	address, err := netip.ParseAddr(bind)
 	if err == nil && !address.IsLoopback() && !address.IsUnspecified() {
 		hosts = append(hosts, bind)
+	}
+	if remote, err := url.Parse(engine.Address); err == nil && !engine.Local() && certs.ValidHost(remote.Hostname()) {
+		hosts = append(hosts, remote.Hostname())
 	}
 	return hosts
 }

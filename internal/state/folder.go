@@ -29,6 +29,9 @@ const (
 // Files reads and writes the files of one folder.
 type Files struct{ folder }
 
+// Notify sets who is told what was mended, such as a key that others could read.
+func (f *Files) Notify(notice func(message string)) { f.notice = notice }
+
 // ReadFile reads a file by its slash-separated path. A missing file is an fs.ErrNotExist inside a *PathError.
 func (f *Files) ReadFile(rel string) ([]byte, error) { return f.readFile(rel) }
 

@@ -5,6 +5,7 @@ package stacktest
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"maps"
@@ -56,21 +57,27 @@ type Engine struct {
 
 	// Before hears of each change before it is made. It may end the context; it must not call the engine.
 	Before func(ctx context.Context, change string)
+	// Exec answers a command in a component's container; nil knows the balancer's replicas only.
+	Exec func(component string, command []string) (output string)
 	// Gateway is served over TLS, with the certificate among the gateway's secrets, where its container publishes.
 	Gateway http.Handler
 
-	mu         sync.Mutex
-	containers []*entry
-	networks   []*netEntry
-	volumes    map[string]map[string]string // labels by name
-	changes    []string
-	created    int                 // containers so far; makes IDs and addresses
-	networked  int                 // networks so far
-	execs      map[string][]string // commands by ID
-	secrets    types.Secrets       // of the project that runs
-	listener   io.Closer
-	balanced   []string  // aggregators that the balancer knew before they last changed
-	staleUntil time.Time // it knows no others until then
+	// RefusesReload makes the gateway take no new certificate.
+	RefusesReload bool
+
+	mu          sync.Mutex
+	containers  []*entry
+	networks    []*netEntry
+	volumes     map[string]map[string]string // labels by name
+	changes     []string
+	created     int                 // containers so far; makes IDs and addresses
+	networked   int                 // networks so far
+	execs       map[string][]string // component and command by ID
+	secrets     types.Secrets       // of the project that runs
+	listener    io.Closer
+	certificate *tls.Certificate // that the gateway has loaded
+	balanced    []string         // aggregators that the balancer knew before they last changed
+	staleUntil  time.Time        // it knows no others until then
 }
 
 // entry is a container.

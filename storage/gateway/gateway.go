@@ -22,9 +22,10 @@ func URL(bind string, port int) string {
 	return "https://" + net.JoinHostPort(host, strconv.Itoa(port))
 }
 
-// Client returns an HTTP client that trusts the given CA (PEM) and nothing else. The environment's proxy settings
-// take no part: the gateway is on this machine.
-func Client(ca []byte, timeout time.Duration) (*http.Client, error) {
+// Client returns an HTTP client that trusts the given CA (PEM) and nothing else. serverName is the host that the
+// certificate must be for, "" means the URL's: a certificate of the user's own may be for another name than localhost.
+// The environment's proxy settings take no part: the gateway is on this machine.
+func Client(ca []byte, serverName string, timeout time.Duration) (*http.Client, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(ca) {
 		return nil, errors.New("the CA certificate in the state is not PEM")
@@ -33,7 +34,7 @@ func Client(ca []byte, timeout time.Duration) (*http.Client, error) {
 		Timeout: timeout,
 		Transport: &http.Transport{
 			Proxy:           nil,
-			TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+			TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: serverName, MinVersion: tls.VersionTLS12},
 		},
 	}, nil
 }

@@ -52,7 +52,7 @@ func authority(t *testing.T, version uint16, hosts ...string) (ca []byte, server
 
 func get(t *testing.T, ca []byte, url string) (string, error) {
 	t.Helper()
-	client, err := gateway.Client(ca, 5*time.Second)
+	client, err := gateway.Client(ca, "", 5*time.Second)
 	assert.NilError(t, err)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	assert.NilError(t, err)
@@ -94,7 +94,7 @@ func TestClientRefusesOldTLS(t *testing.T) {
 
 // A proxy of the environment would see the passwords, or just not find localhost.
 func TestClientTakesNoProxyOfTheEnvironment(t *testing.T) {
-	client, err := gateway.Client(somePEM(t), time.Second)
+	client, err := gateway.Client(somePEM(t), "", time.Second)
 	assert.NilError(t, err)
 	transport, is := client.Transport.(*http.Transport)
 	assert.Assert(t, is)
@@ -113,7 +113,7 @@ func TestClientNeedsAnAuthority(t *testing.T) {
 	for name, ca := range map[string][]byte{
 		"nothing": nil, "text": []byte("not PEM"), "another block": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}),
 	} {
-		_, err := gateway.Client(ca, time.Second)
+		_, err := gateway.Client(ca, "", time.Second)
 		assert.Error(t, err, "the CA certificate in the state is not PEM", name)
 	}
 }

@@ -29,6 +29,9 @@ func loadConfig(environ []string) (config, error) {
 	if err != nil {
 		return config{}, err
 	}
+	if err := expandSettings(env); err != nil {
+		return config{}, err
+	}
 	get := func(name, fallback string) string {
 		if v, ok := env[name]; ok && v != "" {
 			return v
@@ -84,4 +87,21 @@ func resolveFiles(environ []string) (map[string]string, error) {
 		env[name] = strings.TrimRight(string(raw), "\n") // as $(<file) in the shell
 	}
 	return env, nil
+}
+
+// expandSettings fills in ${X}, $__env{X} and $__file{path} in the settings, after the environment has overridden them
+// (pkg/setting/setting.go, expanders.go). It is the way to a secret that is not in the environment of the process.
+func expandSettings(env map[string]string) error {
+	ex := newExpander(env)
+	for name, value := range env {
+		if !strings.HasPrefix(name, "GF_") {
+			continue
+		}
+		expanded, err := ex.expandSetting(value)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		env[name] = expanded
+	}
+	return nil
 }

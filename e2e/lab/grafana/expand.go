@@ -22,16 +22,22 @@ func newExpander(env map[string]string) expander {
 func (e expander) expand(value string) (string, error) {
 	parts := strings.Split(value, "$$")
 	for i, part := range parts {
-		part, err := e.apply(part, func(kind string) bool { return kind == "" || kind == "__env" }, e.lookup)
-		if err == nil {
-			part, err = e.apply(part, func(kind string) bool { return kind == "__file" }, readSecret)
-		}
+		part, err := e.expandSetting(part)
 		if err != nil {
 			return "", fmt.Errorf("failed to interpolate value %q: %w", value, err)
 		}
 		parts[i] = os.Expand(part, func(name string) string { return e.env[name] })
 	}
 	return strings.Join(parts, "$"), nil
+}
+
+// expandSetting is the part that also runs over the settings: no $NAME, no $$.
+func (e expander) expandSetting(value string) (string, error) {
+	value, err := e.apply(value, func(kind string) bool { return kind == "" || kind == "__env" }, e.lookup)
+	if err != nil {
+		return "", err
+	}
+	return e.apply(value, func(kind string) bool { return kind == "__file" }, readSecret)
 }
 
 func (e expander) apply(s string, takes func(kind string) bool, resolve func(string) (string, error)) (string, error) {

@@ -81,7 +81,11 @@ func runCLI(cfg config, args []string, stdin io.Reader, stdout io.Writer) error 
 		if err != nil {
 			return fmt.Errorf("read password: %w", err)
 		}
-		password = strings.TrimRight(string(raw), "\r\n")
+		if len(raw) == 0 {
+			return errors.New("can't read password from stdin")
+		}
+		password, _, _ = strings.Cut(string(raw), "\n")
+		password = strings.TrimSuffix(password, "\r")
 	case len(words) == 3:
 		password = words[2]
 	default:

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -140,13 +141,14 @@ func TestPasswordCountsOnFirstStartOnly(t *testing.T) {
 	assert.Equal(t, status("second-pass"), 401)
 
 	reset := []string{"--homepath", "--password-from-stdin", "admin", "reset-admin-password"}
-	assert.NilError(t, runCLI(cfg, reset, strings.NewReader("third-pass\n"), io.Discard))
+	assert.NilError(t, runCLI(cfg, reset, strings.NewReader("third-pass\r\nnot this\n"), io.Discard))
 	assert.Equal(t, status("third-pass"), 200, "the running server must see it")
 	assert.Equal(t, status("first-pass"), 401)
 	assert.NilError(t, runCLI(cfg, []string{"admin", "reset-admin-password", "fourth"}, nil, io.Discard))
 	assert.Equal(t, status("fourth"), 200)
 	assert.ErrorContains(t, runCLI(cfg, []string{"admin", "reset-admin-password", "abc"}, nil, io.Discard), "too short")
 	assert.ErrorContains(t, runCLI(cfg, []string{"admin", "reset-admin-password"}, nil, io.Discard), "missing password")
+	assert.ErrorContains(t, runCLI(cfg, reset, strings.NewReader(""), io.Discard), "can't read password")
 	assert.ErrorContains(t, runCLI(cfg, []string{"plugins", "ls"}, nil, io.Discard), "only has")
 	cfg.dataDir = filepath.Join(t.TempDir(), "none")
 	assert.ErrorContains(t, resetPassword(cfg, "long-enough"), "could not read user")
@@ -195,4 +197,22 @@ func TestHealthIsJSON(t *testing.T) {
 	var got map[string]string
 	assert.NilError(t, json.Unmarshal([]byte(body), &got))
 	assert.Equal(t, got["version"], version)
+}
+
+func TestSettingsFromFiles(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	assert.NilError(t, os.WriteFile(secret, []byte("pa$$w0rd\n"), 0o600))
+	for name, environ := range map[string][]string{
+		"by the image's script":     {"GF_SECURITY_ADMIN_PASSWORD__FILE=" + secret},
+		"by the program":            {"GF_SECURITY_ADMIN_PASSWORD=$__file{" + secret + "}"},
+		"from another variable":     {"GF_SECURITY_ADMIN_PASSWORD=${PW}", "PW=pa$$w0rd"},
+		"from another, by the name": {"GF_SECURITY_ADMIN_PASSWORD=$__env{PW}", "PW=pa$$w0rd"},
+	} {
+		cfg, err := loadConfig(environ)
+		assert.NilError(t, err, name)
+		assert.Equal(t, cfg.adminPass, "pa$$w0rd", name)
+	}
+	_, err := loadConfig([]string{"GF_SECURITY_ADMIN_PASSWORD=$__file{" + secret + "-none}"})
+	assert.ErrorContains(t, err, "GF_SECURITY_ADMIN_PASSWORD: ")
+	assert.ErrorContains(t, err, "no such file")
 }
