@@ -197,7 +197,7 @@ links() { # OCTET
 	# The bridges of the stack's internal networks have no address; the engine names them after the network.
 	local store
 	store=$(dir)/data/network/files/local-kv.db
-	[ ! -f "$store" ] || grep -aoE 'network/v1.0/[0-9a-f]{12}' "$store" | sed 's|.*/|br-|' | sort -u | while read -r link; do
+	[ ! -f "$store" ] || { grep -aoE 'network/v1.0/network/[0-9a-f]{12}' "$store" || true; } | sed 's|.*/|br-|' | sort -u | while read -r link; do
 		[ ! -e "/sys/class/net/$link" ] || echo "$link"
 	done
 }

@@ -38,7 +38,7 @@ func bundle(t *testing.T, role string) (paths []string, texts map[string]string)
 		_, err = io.Copy(&b, f)
 		assert.NilError(t, err)
 		paths = append(paths, p)
-		text := strings.NewReplacer("[[ .Project ]]", "lab", "[[ json .Host ]]", `"labhost"`).Replace(b.String())
+		text := strings.NewReplacer("[[ .Project ]]", "lab", "[[ vrl .Host ]]", `"labhost"`).Replace(b.String())
 		assert.Assert(t, !regexp.MustCompile(`\[\[ ?\.?[a-zA-Z]`).MatchString(text), "placeholder left in %s", p)
 		texts[p] = text
 	}
