@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -128,6 +129,9 @@ func (s *session) prepare(ctx context.Context, request settings.Request) (settin
 	result, err := s.source.Prepare(ctx, request)
 	if err != nil {
 		return settings.Result{}, nil, err
+	}
+	if reflect.DeepEqual(result.Settings, remembered.Settings) {
+		return result, preview, nil // all was made before, and the same settings give the same project
 	}
 	project, err := stack.Load(ctx, s.manager.Bundle, result.Settings)
 	return result, project, err
