@@ -63,7 +63,7 @@ func TestProveLogs(t *testing.T) {
 				proof, err := pipeline.ProveLogs(t.Context(), route.probe(), time.Minute)
 				assert.NilError(t, err)
 				assert.Equal(t, len(route.written), tc.writes)
-				assert.Assert(t, strings.HasPrefix(proof.Marker, "probe-"), proof.Marker)
+				assert.Assert(t, strings.HasPrefix(proof.Marker, "level=warn probe-"), proof.Marker)
 				assert.Equal(t, proof.Marker, route.written[0])
 				assert.Equal(t, proof.Took, tc.took)
 				assert.Equal(t, time.Since(began), tc.whole)

@@ -3,6 +3,8 @@ package plugin
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/docker-telemetry/docker-telemetry/internal/settings"
+	"github.com/docker-telemetry/docker-telemetry/profiles"
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
@@ -18,6 +20,18 @@ func completeComponents(*cobra.Command, []string, string) ([]string, cobra.Shell
 
 func completeScale(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return []string{stack.Aggregator + "="}, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+}
+
+func (a *app) completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	root, err := a.deps.root()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	catalog, err := settings.Catalog(root)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return append(catalog.Names(), profiles.None), cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) completeStacks(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

@@ -19,15 +19,15 @@ func newLifecycleCommand(a *app, verb, short string, run func(context.Context, *
 		Short:             short,
 		ValidArgsFunction: completeComponents,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			components, err := stack.ResolveComponents(args)
-			if err != nil {
-				return err
-			}
 			s, err := a.open(cmd.Context(), verb)
 			if err != nil {
 				return err
 			}
 			defer s.close()
+			components, err := s.components(cmd.Context(), args)
+			if err != nil {
+				return err
+			}
 			unlock, err := s.lock(cmd.Context(), verb)
 			if err != nil {
 				return err
@@ -36,6 +36,23 @@ func newLifecycleCommand(a *app, verb, short string, run func(context.Context, *
 			return run(cmd.Context(), s, components)
 		},
 	}
+}
+
+// components resolves words to components: those of every stack, and those that this one has.
+func (s *session) components(ctx context.Context, words []string) ([]string, error) {
+	names, err := stack.ResolveComponents(words)
+	if err == nil {
+		return names, nil
+	}
+	containers, listErr := s.manager.Containers(ctx, s.state.Name)
+	if listErr != nil {
+		return nil, listErr
+	}
+	var others []string
+	for _, c := range containers {
+		others = append(others, c.Component)
+	}
+	return stack.ResolveComponents(words, others...)
 }
 
 const startTimeout = 2 * time.Minute

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/render"
-	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
 type logsOptions struct {
@@ -38,11 +37,11 @@ func newLogsCommand(a *app) *cobra.Command {
 }
 
 func runLogs(ctx context.Context, a *app, args []string, opts logsOptions) error {
-	components, err := stack.ResolveComponents(args)
+	s, err := a.open(ctx, "")
 	if err != nil {
 		return err
 	}
-	s, err := a.open(ctx, "")
+	components, err := s.components(ctx, args)
 	if err != nil {
 		return err
 	}

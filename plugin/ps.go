@@ -49,11 +49,11 @@ type publishedJSON struct {
 }
 
 func runPs(ctx context.Context, a *app, args []string, format string, all bool) error {
-	components, err := stack.ResolveComponents(args)
+	s, err := a.open(ctx, "")
 	if err != nil {
 		return err
 	}
-	s, err := a.open(ctx, "")
+	components, err := s.components(ctx, args)
 	if err != nil {
 		return err
 	}

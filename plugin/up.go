@@ -20,6 +20,7 @@ type upOptions struct {
 	bind, socket     string
 	port             int
 	scale            []string
+	layers           layerOptions
 	noVerify, noWait bool
 	dryRun           bool
 	timeout          time.Duration
@@ -33,8 +34,11 @@ func newUpCommand(a *app) *cobra.Command {
 		Long: `Start the pipeline, or bring a running one up to date. Running it again changes nothing.
 
 Certificates and credentials are made on the first run and kept. The command ends when every component is healthy
-and a marked log line was found in OpenObserve. Port, bind address, socket and replicas are remembered.`,
+and a marked log line was found in OpenObserve. Port, bind address, socket, replicas, profiles and overlays are
+remembered: an up without --profile keeps those that are on, --profile none switches all off.`,
 		Example: `  docker telemetry up
+  docker telemetry up --profile otel --profile demo
+  docker telemetry up -f overlay.yaml
   docker telemetry up --port 9443 --scale aggregator=3
   docker telemetry --name second up --port 8083`,
 		Args: argsBetween(0, 0, ""),
@@ -45,6 +49,7 @@ and a marked log line was found in OpenObserve. Port, bind address, socket and r
 	flags.StringVar(&opts.bind, "bind", "", "Address that the gateway is published on (default 127.0.0.1)")
 	flags.StringVar(&opts.socket, "docker-socket", "", "Path of the Docker socket on the engine's host (default: found)")
 	flags.StringArrayVar(&opts.scale, "scale", nil, "Replicas, as COMPONENT=N")
+	opts.layers.addTo(a, cmd)
 	flags.BoolVar(&opts.noVerify, "no-verify", false, "Do not prove that a log line arrives")
 	flags.BoolVar(&opts.noWait, "no-wait", false, "Return when the containers are started")
 	flags.BoolVar(&opts.dryRun, "dry-run", false, "Say what would be done and do nothing")
@@ -64,6 +69,8 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 	}
 	defer s.close()
 	request := settings.Request{Bind: opts.bind, Port: opts.port, DockerSocket: opts.socket, Scale: scale}
+	opts.layers.into(&request)
+	s.source.Feature = s.feature(ctx)
 	if opts.dryRun {
 		return dryRun(ctx, s, request)
 	}
@@ -99,8 +106,24 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 			return leftRunning(ctx, a.name, err)
 		}
 	}
+	if err := s.sayWhatStays(ctx, project); err != nil {
+		return err
+	}
 	s.close()
 	return s.printCard(ctx, result, proof)
+}
+
+// sayWhatStays names the volumes of components that are not part of the stack any more: a profile that was switched
+// off, an overlay that was left out. Its data is the user's to keep or to remove.
+func (s *session) sayWhatStays(ctx context.Context, project *types.Project) error {
+	volumes, err := s.manager.Volumes(ctx, s.state.Name)
+	if err != nil {
+		return err
+	}
+	for _, volume := range stack.Left(project, volumes) {
+		fmt.Fprintf(s.app.deps.stderr, "note: volume %s stays, though nothing uses it now; without its data: docker volume rm %s\n", volume, volume)
+	}
+	return nil
 }
 
 // prepare checks the host, makes what is missing and loads the project. After it nothing on the engine has changed.
@@ -122,6 +145,9 @@ func (s *session) prepare(ctx context.Context, request settings.Request) (settin
 	}
 	for _, warning := range warnings {
 		fmt.Fprintln(s.app.deps.stderr, "warning:", warning)
+	}
+	for _, note := range remembered.Notes {
+		fmt.Fprintln(s.app.deps.stderr, "note:", note)
 	}
 	if err := s.manager.PullMissing(ctx, preview); err != nil {
 		return settings.Result{}, nil, err

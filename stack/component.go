@@ -2,6 +2,7 @@
 package stack
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -30,25 +31,40 @@ func Components() []string {
 // MaxReplicas bounds `scale`: at 256 MiB each, more is a typing error on the machines this is for.
 const MaxReplicas = 64
 
-// Component returns the component that a person means by a word: its name, or the plural of it.
-func Component(word string) (string, error) {
-	for _, name := range Components() {
+// inOrder sorts names of components: those of the base stack in the order of the data, then others in the alphabet's.
+func inOrder(a, b string) int {
+	order := Components()
+	place := func(name string) int {
+		if at := slices.Index(order, name); at >= 0 {
+			return at
+		}
+		return len(order)
+	}
+	return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a, b))
+}
+
+// Component returns the component that a person means by a word: its name, or the plural of it. others are those that
+// profiles and overlays brought.
+func Component(word string, others ...string) (string, error) {
+	known := slices.Concat(Components(), others)
+	for _, name := range known {
 		if word == name || word == name+"s" {
 			return name, nil
 		}
 	}
+	slices.SortFunc(known, inOrder)
 	return "", &Error{
 		Text:   fmt.Sprintf("there is no component %q", word),
-		Advice: "components: " + strings.Join(Components(), ", "),
+		Advice: "components: " + strings.Join(slices.Compact(known), ", "),
 		Usage:  true,
 	}
 }
 
 // ResolveComponents applies Component to each word; none means all and gives nil.
-func ResolveComponents(words []string) ([]string, error) {
+func ResolveComponents(words []string, others ...string) ([]string, error) {
 	var names []string
 	for _, word := range words {
-		name, err := Component(word)
+		name, err := Component(word, others...)
 		if err != nil {
 			return nil, err
 		}

@@ -63,11 +63,10 @@ func (m *Manager) Containers(ctx context.Context, name string) ([]Container, err
 		}
 		containers = append(containers, containerOf(item))
 	}
-	order := Components()
 	slices.SortStableFunc(containers, func(a, b Container) int {
 		return cmp.Or(
 			cmp.Compare(a.Stack, b.Stack),
-			cmp.Compare(slices.Index(order, a.Component), slices.Index(order, b.Component)),
+			inOrder(a.Component, b.Component),
 			cmp.Compare(a.Number, b.Number),
 		)
 	})

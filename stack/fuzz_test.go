@@ -14,6 +14,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
 	"go.yaml.in/yaml/v3"
@@ -164,7 +165,7 @@ func FuzzHost(f *testing.F) {
 	files := hostFiles(f, plain)
 	f.Fuzz(func(t *testing.T, host string) {
 		for file, want := range files {
-			text, err := renderConfig(bundle.FS(), file, Settings{Name: "telemetry", Host: host})
+			text, err := renderBundled(file, Settings{Name: "telemetry", Host: host})
 			assert.NilError(t, err)
 			got := map[string]string{}
 			assert.NilError(t, flatten(text, got), "%s: %s", file, text)
@@ -188,6 +189,18 @@ func FuzzHost(f *testing.F) {
 	})
 }
 
+func renderBundled(file string, settings Settings) (string, error) {
+	raw, err := fs.ReadFile(bundle.FS(), file)
+	if err != nil {
+		return "", err
+	}
+	data, err := templateData(&types.Project{}, settings)
+	if err != nil {
+		return "", err
+	}
+	return renderConfig(file, string(raw), data)
+}
+
 // hostFiles renders each file of the bundle that names the host, and takes it apart.
 func hostFiles(f *testing.F, host string) map[string]map[string]string {
 	f.Helper()
@@ -196,7 +209,7 @@ func hostFiles(f *testing.F, host string) map[string]map[string]string {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		text, err := renderConfig(bundle.FS(), file, Settings{Name: "telemetry", Host: host})
+		text, err := renderBundled(file, Settings{Name: "telemetry", Host: host})
 		if err != nil || !strings.Contains(text, host) {
 			return err
 		}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +16,6 @@ import (
 	"unicode"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
-	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/compose/v5/pkg/api"
 
@@ -34,6 +32,7 @@ type Settings struct {
 	Scale        map[string]int    // replicas by component; absent means the bundle's default
 	Secrets      map[string]string // content by the name used in compose.yaml
 	EngineAPI    string            // API version of the engine, for example "1.41"
+	Layers       []Layer           // merged onto the base in this order: profiles, then the user's overlays
 }
 
 // startIntervalAPI is the first API version with healthcheck.start_interval (Engine 25). Compose refuses the
@@ -47,27 +46,20 @@ func Load(ctx context.Context, bundle fs.FS, settings Settings) (*types.Project,
 	if err != nil {
 		return nil, err
 	}
-	compose, err := fs.ReadFile(bundle, "compose.yaml")
+	base := Layer{Name: "the bundle", File: "compose.yaml", Files: bundle, Shipped: true}
+	layers := append([]Layer{base}, settings.Layers...)
+	project, owners, err := merge(ctx, settings.Name, environment, layers)
 	if err != nil {
-		return nil, fmt.Errorf("read the bundle: %w", err)
-	}
-	project, err := loader.LoadWithContext(ctx, types.ConfigDetails{
-		WorkingDir:  "/",
-		Environment: environment,
-		ConfigFiles: []types.ConfigFile{{Filename: "compose.yaml", Content: compose}},
-	}, func(o *loader.Options) {
-		o.SetProjectName(settings.Name, true)
-		// Paths in the bundle name embedded files; on a Windows client resolving would also turn /proc into C:\proc.
-		o.ResolvePaths = false
-	})
-	if err != nil {
-		return nil, fmt.Errorf("load the bundle: %w", err)
-	}
-	project.ComposeFiles = []string{"docker-telemetry/compose.yaml"}
-	if err := inlineConfigs(project, bundle, settings); err != nil {
 		return nil, err
 	}
-	if err := inlineSecrets(project, settings.Secrets); err != nil {
+	project = dropWithoutService(project)
+	if err := appendConfigArguments(project); err != nil {
+		return nil, err
+	}
+	if err := inlineConfigs(project, owners, settings); err != nil {
+		return nil, err
+	}
+	if err := inlineSecrets(project, owners, settings.Secrets); err != nil {
 		return nil, err
 	}
 	finishServices(project, settings)
@@ -102,13 +94,20 @@ func Images(bundle fs.FS) (map[string]string, error) {
 	return pins, nil
 }
 
-// inlineConfigs renders each config file of the bundle and puts its text into the project.
-func inlineConfigs(project *types.Project, bundle fs.FS, settings Settings) error {
+// inlineConfigs renders each config file and puts its text into the project.
+func inlineConfigs(project *types.Project, owners owners, settings Settings) error {
+	data, err := templateData(project, settings)
+	if err != nil {
+		return err
+	}
 	for name, config := range project.Configs {
 		if config.File == "" {
 			continue
 		}
-		content, err := renderConfig(bundle, path.Clean(config.File), settings)
+		content, err := owners.configs[name].read("configs."+name, config.File)
+		if err == nil && owners.configs[name].templated(config.Extensions) {
+			content, err = renderConfig(config.File, content, data)
+		}
 		if err != nil {
 			return fmt.Errorf("config %q: %w", name, err)
 		}
@@ -118,18 +117,23 @@ func inlineConfigs(project *types.Project, bundle fs.FS, settings Settings) erro
 	return nil
 }
 
-func renderConfig(bundle fs.FS, file string, settings Settings) (string, error) {
-	raw, err := fs.ReadFile(bundle, file)
-	if err != nil {
-		return "", err
-	}
-	parsed, err := template.New(file).Delims("[[", "]]").Option("missingkey=error").
-		Funcs(template.FuncMap{"vrl": vrlString}).Parse(string(raw))
+// templateData is what a config file can ask for.
+func templateData(project *types.Project, settings Settings) (map[string]any, error) {
+	uis, err := UIs(project)
+	return map[string]any{"Project": settings.Name, "Host": settings.Host, "UIs": uis, "services": project.Services}, err
+}
+
+func renderConfig(file, text string, data map[string]any) (string, error) {
+	services, _ := data["services"].(types.Services)
+	parsed, err := template.New(file).Delims("[[", "]]").Option("missingkey=error").Funcs(template.FuncMap{
+		"vrl": vrlString,
+		"has": func(service string) bool { _, there := services[service]; return there },
+	}).Parse(text)
 	if err != nil {
 		return "", err
 	}
 	var out bytes.Buffer
-	err = parsed.Execute(&out, map[string]any{"Project": settings.Name, "Host": settings.Host})
+	err = parsed.Execute(&out, data)
 	return out.String(), err
 }
 
@@ -147,17 +151,50 @@ func vrlString(text string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "{{", `\{{`).Replace(text) + `"`
 }
 
-func inlineSecrets(project *types.Project, contents map[string]string) error {
+func inlineSecrets(project *types.Project, owners owners, contents map[string]string) error {
 	for name, secret := range project.Secrets {
-		content, known := contents[name]
-		if !known || content == "" {
-			return fmt.Errorf("secret %q of the bundle has no content", name)
+		content, err := secretContent(name, secret, owners, contents)
+		if err != nil {
+			return err
 		}
 		// `environment` stays set: without it the SDK looks for a file of the secret's name and warns.
-		secret.Content = content
+		secret.Content, secret.File, secret.Environment = content, "", name
 		project.Secrets[name] = secret
 	}
 	return nil
+}
+
+// secretContent finds a secret where its definition says: made by us, in a file of its layer, or put together from
+// others by x-content.
+func secretContent(name string, secret types.SecretConfig, owners owners, contents map[string]string) (string, error) {
+	if text, composed := secret.Extensions["x-content"].(string); composed {
+		return composeSecret(name, text, contents)
+	}
+	if secret.File != "" {
+		return owners.secrets[name].read("secrets."+name, secret.File)
+	}
+	content, known := contents[name]
+	if !known || content == "" {
+		return "", fmt.Errorf("secret %q of the bundle has no content", name)
+	}
+	return content, nil
+}
+
+func composeSecret(name, text string, contents map[string]string) (string, error) {
+	parsed, err := template.New(name).Delims("[[", "]]").Funcs(template.FuncMap{"secret": func(other string) (string, error) {
+		if contents[other] == "" {
+			return "", fmt.Errorf("there is no secret %q", other)
+		}
+		return contents[other], nil
+	}}).Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("secret %q: %w", name, err)
+	}
+	var out strings.Builder
+	if err := parsed.Execute(&out, nil); err != nil {
+		return "", fmt.Errorf("secret %q: %w", name, err)
+	}
+	return out.String(), nil
 }
 
 func finishServices(project *types.Project, settings Settings) {

@@ -3,6 +3,8 @@ package stack
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/compose/v5/pkg/api"
@@ -20,11 +22,12 @@ func (m *Manager) Plan(ctx context.Context, project *types.Project) ([]string, e
 		return nil, fmt.Errorf("list the containers of the stack: %w", err)
 	}
 	same, other := map[string]int{}, map[string]int{}
-	stopped := map[string]int{}
+	stopped, gone := map[string]int{}, map[string]int{}
 	for _, item := range found.Items {
 		component := item.Labels[ComponentLabel]
 		service, known := project.Services[component]
 		if !known {
+			gone[component]++
 			continue
 		}
 		hash, err := compose.ServiceHash(service)
@@ -41,12 +44,12 @@ func (m *Manager) Plan(ctx context.Context, project *types.Project) ([]string, e
 		}
 	}
 	var steps []string
-	for _, name := range Components() {
-		service, known := project.Services[name]
-		if !known {
-			continue
-		}
+	for _, name := range slices.SortedFunc(maps.Keys(project.Services), inOrder) {
+		service := project.Services[name]
 		steps = append(steps, planOf(name, service.GetScale(), same[name], stopped[name], other[name])...)
+	}
+	for _, name := range slices.SortedFunc(maps.Keys(gone), inOrder) {
+		steps = append(steps, planOf(name, 0, gone[name], 0, 0)...)
 	}
 	return steps, nil
 }

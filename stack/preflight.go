@@ -29,6 +29,7 @@ type Engine struct {
 	ID         string
 	Name       string // what the engine calls its host
 	OS         string
+	Kernel     string
 	Memory     int64 // bytes
 	CPUs       int
 	Root       string // its data folder, on its own host
@@ -46,6 +47,13 @@ func (e Engine) Local() bool {
 	}
 	address, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && address.IsLoopback()
+}
+
+// Native reports whether the engine runs on a Linux of its own: not in the virtual machine of Docker Desktop or WSL2,
+// where "the host" is a machine that the user never sees. Desktop says so in its name of the operating system, WSL2 in
+// the name of its kernel ("5.15.167.4-microsoft-standard-WSL2").
+func (e Engine) Native() bool {
+	return !strings.Contains(e.OS, "Docker Desktop") && !strings.Contains(strings.ToLower(e.Kernel), "microsoft")
 }
 
 // Inspect asks the engine who it is. The error says that it cannot be reached, or is too old, and what to do.
@@ -72,6 +80,7 @@ func (m *Manager) Inspect(ctx context.Context) (Engine, error) {
 		ID:      info.Info.ID,
 		Name:    info.Info.Name,
 		OS:      info.Info.OperatingSystem,
+		Kernel:  info.Info.KernelVersion,
 		Memory:  info.Info.MemTotal,
 		CPUs:    info.Info.NCPU,
 		Root:    info.Info.DockerRootDir,
@@ -233,13 +242,7 @@ func overlaps(taken netip.Addr, bind string) bool {
 
 // memoryWarnings compares the sum of the memory limits with what the engine has.
 func memoryWarnings(engine Engine, project *types.Project) []string {
-	var sum int64
-	for _, service := range project.Services {
-		if service.Deploy == nil || service.Deploy.Resources.Limits == nil {
-			continue
-		}
-		sum += int64(service.Deploy.Resources.Limits.MemoryBytes) * int64(service.GetScale())
-	}
+	sum := memoryOf(project)
 	if engine.Memory == 0 || sum <= engine.Memory {
 		return nil
 	}

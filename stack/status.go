@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -21,7 +23,8 @@ func (c ComponentStatus) Healthy() bool {
 }
 
 // Summarize groups containers by component, in the order of Components. want holds the replicas that each component
-// should have; a component of the bundle without a container appears as well, since its absence is the finding.
+// should have, empty where nobody on this machine knows; a component without a container appears as well, since its
+// absence is the finding.
 func Summarize(containers []Container, want map[string]int) []ComponentStatus {
 	byName := map[string]*ComponentStatus{}
 	var names []string
@@ -33,7 +36,11 @@ func Summarize(containers []Container, want map[string]int) []ComponentStatus {
 		names = append(names, name)
 		return byName[name]
 	}
-	for _, name := range Components() {
+	expected := Components()
+	if len(want) > 0 {
+		expected = slices.Collect(maps.Keys(want))
+	}
+	for _, name := range expected {
 		add(name)
 	}
 	for _, c := range containers {
@@ -44,6 +51,7 @@ func Summarize(containers []Container, want map[string]int) []ComponentStatus {
 			component.Ready++
 		}
 	}
+	slices.SortFunc(names, inOrder)
 	summary := make([]ComponentStatus, 0, len(names))
 	for _, name := range names {
 		summary = append(summary, *byName[name])

@@ -17,6 +17,7 @@ import (
 	"github.com/docker-telemetry/docker-telemetry/internal/credentials"
 	"github.com/docker-telemetry/docker-telemetry/internal/state"
 	"github.com/docker-telemetry/docker-telemetry/internal/version"
+	"github.com/docker-telemetry/docker-telemetry/profiles"
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
@@ -32,6 +33,9 @@ type Request struct {
 	Port         int
 	DockerSocket string
 	Scale        map[string]int
+	Profiles     []string          // nil keeps, "none" switches all off
+	Overlays     []string          // paths of compose files; nil keeps, "none" leaves all out
+	Options      map[string]string // of profiles, by name
 }
 
 // Source is where settings come from: the state folders and the engine they are for.
@@ -39,8 +43,10 @@ type Source struct {
 	Root   state.Root
 	Stack  *state.Stack
 	Engine stack.Engine
-	Now    func() time.Time
-	Rand   io.Reader
+	// Feature asks the engine's host for what a profile needs; nil where nothing will be run.
+	Feature func(name string) (bool, error)
+	Now     func() time.Time
+	Rand    io.Reader
 	// Passwords are those that a rotation is bringing in, for as long as it has not replaced the secrets.
 	Passwords credentials.Set
 }
@@ -53,6 +59,8 @@ type Result struct {
 	CA          []byte          // PEM of the CA certificate, nil when none was made yet
 	Certificate certs.Pair      // of the gateway, empty when none was made yet
 	Known       bool            // the state knew this stack before
+	Selection   profiles.Selection
+	Notes       []string // what was left out, and why, for a person
 }
 
 // Remember returns the settings from the state and the request and makes nothing. Where secrets do not exist yet,
@@ -62,12 +70,17 @@ func (s Source) Remember(request Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	result.Settings.Secrets = placeholders()
+	result.Settings.Secrets = placeholders(result.Selection.Logins())
+	extra, err := credentials.ReadExtra(s.Stack, result.Selection.Logins())
+	if err != nil {
+		return Result{}, err
+	}
 	set, err := credentials.Read(s.Stack)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Result{}, err
 	}
 	if err == nil {
+		maps.Copy(set, extra)
 		maps.Copy(set, s.Passwords)
 		result.Credentials = set
 		maps.Copy(result.Settings.Secrets, secretFiles(set))
@@ -97,6 +110,11 @@ func (s Source) Prepare(ctx context.Context, request Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	extra, err := credentials.EnsureExtra(s.Stack, result.Selection.Logins(), s.Rand)
+	if err != nil {
+		return Result{}, err
+	}
+	maps.Copy(result.Credentials, extra)
 	maps.Copy(result.Credentials, s.Passwords)
 	result.Settings.Secrets = secretFiles(result.Credentials)
 	err = s.Root.WithCALock(ctx, func() error {
@@ -157,14 +175,18 @@ func (s Source) merge(request Request) (Result, error) {
 		}
 	}
 	file.Version, file.Host, file.EngineID = version.Version, s.Engine.Name, s.Engine.ID
-	return Result{
+	result := Result{
 		File:  file,
 		Known: known,
 		Settings: stack.Settings{
-			Name: s.Stack.Name, Bind: file.Bind, Port: file.Port, Host: s.Engine.Name, Scale: file.Scale,
+			Name: s.Stack.Name, Bind: file.Bind, Port: file.Port, Host: s.Engine.Name,
 			DockerSocket: orElse(file.DockerSocket, s.Engine.SocketPath), EngineAPI: s.Engine.API,
 		},
-	}, nil
+	}
+	if err := s.layer(&result, request); err != nil {
+		return Result{}, err
+	}
+	return result, nil
 }
 
 func apply(file *state.File, request Request) {
@@ -176,13 +198,19 @@ func apply(file *state.File, request Request) {
 		file.Port = DefaultPort
 	}
 	file.DockerSocket = orElse(request.DockerSocket, file.DockerSocket)
-	if len(request.Scale) == 0 {
-		return
+	file.Options = with(file.Options, request.Options)
+	file.Scale = with(file.Scale, request.Scale)
+}
+
+// with returns the entries of both, the later ones on top; nil when there are none.
+func with[V any](kept, added map[string]V) map[string]V {
+	if len(added) == 0 {
+		return kept
 	}
-	merged := map[string]int{}
-	maps.Copy(merged, file.Scale)
-	maps.Copy(merged, request.Scale)
-	file.Scale = merged
+	merged := map[string]V{}
+	maps.Copy(merged, kept)
+	maps.Copy(merged, added)
+	return merged
 }
 
 func orElse(first, second string) string {
@@ -206,22 +234,22 @@ func certificateHosts(bind string, engine stack.Engine) []string {
 	return hosts
 }
 
-// secretFiles gives the credentials the names that compose.yaml uses.
+// secretFiles gives the credentials the names that compose files use.
 func secretFiles(set credentials.Set) map[string]string {
 	files := map[string]string{"openobserve_env": string(set.OpenObserveEnv())}
-	for _, name := range []string{
-		"openobserve_user", "openobserve_password", "victoriametrics_user", "victoriametrics_password", "grafana_admin_password",
-	} {
-		files[name] = set[name]
-	}
+	maps.Copy(files, set)
 	return files
 }
 
-func placeholders() map[string]string {
-	files := map[string]string{}
-	for name := range secretFiles(credentials.Set{}) {
-		files[name] = "made by docker telemetry up"
+func placeholders(logins map[string]string) map[string]string {
+	const placeholder = "made by docker telemetry up"
+	files := map[string]string{"gateway_cert": placeholder, "gateway_key": placeholder, "openobserve_env": placeholder}
+	for _, name := range credentials.Names() {
+		files[name+"_user"], files[name+"_password"] = placeholder, placeholder
 	}
-	files["gateway_cert"], files["gateway_key"] = files["openobserve_env"], files["openobserve_env"]
+	files[credentials.GrafanaPassword] = placeholder
+	for name := range logins {
+		files[name+"_user"], files[name+"_password"] = placeholder, placeholder
+	}
 	return files
 }

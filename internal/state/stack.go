@@ -35,18 +35,21 @@ type Stack struct {
 
 // File is the content of state.json.
 type File struct {
-	SchemaVersion int            `json:"schemaVersion"`
-	Version       string         `json:"version"` // of docker telemetry, when last written
-	Profiles      []string       `json:"profiles,omitempty"`
-	Scale         map[string]int `json:"scale,omitempty"` // replicas by component
-	Bind          string         `json:"bind,omitempty"`
-	Port          int            `json:"port,omitempty"`
-	DockerSocket  string         `json:"dockerSocket,omitempty"`
-	Host          string         `json:"host,omitempty"`
-	EngineID      string         `json:"engineID,omitempty"`
-	Phase         string         `json:"phase"`
-	CreatedAt     time.Time      `json:"createdAt"`
-	UpdatedAt     time.Time      `json:"updatedAt"`
+	SchemaVersion int               `json:"schemaVersion"`
+	Version       string            `json:"version"` // of docker telemetry, when last written
+	Profiles      []string          `json:"profiles,omitempty"`
+	Overlays      []string          `json:"overlays,omitempty"` // absolute paths of the user's compose files
+	Options       map[string]string `json:"options,omitempty"`  // of the profiles
+	Features      map[string]bool   `json:"features,omitempty"` // of the engine's host, as the last up found them
+	Scale         map[string]int    `json:"scale,omitempty"`    // replicas by component
+	Bind          string            `json:"bind,omitempty"`
+	Port          int               `json:"port,omitempty"`
+	DockerSocket  string            `json:"dockerSocket,omitempty"`
+	Host          string            `json:"host,omitempty"`
+	EngineID      string            `json:"engineID,omitempty"`
+	Phase         string            `json:"phase"`
+	CreatedAt     time.Time         `json:"createdAt"`
+	UpdatedAt     time.Time         `json:"updatedAt"`
 }
 
 func (s *Stack) folder() folder {

@@ -1,0 +1,222 @@
+package settings
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/state"
+	"github.com/docker-telemetry/docker-telemetry/profiles"
+	"github.com/docker-telemetry/docker-telemetry/stack"
+	"github.com/docker-telemetry/docker-telemetry/stack/bundle"
+)
+
+// Catalog returns the profiles that this user can switch on.
+func Catalog(root state.Root) (profiles.Catalog, error) { return profiles.Load(ProfileFolder(root)) }
+
+// ProfileFolder is where a user's own profiles stand.
+func ProfileFolder(root state.Root) string { return filepath.Join(root.Config, "profiles") }
+
+// layer works out which profiles and overlays are on, and puts their compose files into the settings.
+func (s Source) layer(result *Result, request Request) error {
+	file := &result.File
+	if len(file.Profiles) > 0 || len(request.Profiles) > 0 {
+		if err := s.selectProfiles(result, request); err != nil {
+			return err
+		}
+	}
+	if len(request.Overlays) > 0 {
+		overlays, err := absolute(request.Overlays)
+		if err != nil {
+			return err
+		}
+		file.Overlays = overlays
+	}
+	for _, path := range file.Overlays {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return &stack.Error{
+				Text:   fmt.Sprintf("there is no overlay file %q", path),
+				Advice: "put it back, or go on without: docker telemetry up -f none", Usage: len(request.Overlays) > 0,
+			}
+		}
+		result.Settings.Layers = append(result.Settings.Layers, stack.Layer{
+			Name: path, File: filepath.Base(path), Files: profiles.Folder(filepath.Dir(path)), Dir: filepath.Dir(path),
+		})
+	}
+	result.Settings.Scale = with(result.Selection.Scale(), file.Scale)
+	return nil
+}
+
+func absolute(paths []string) ([]string, error) {
+	if slices.Contains(paths, profiles.None) {
+		if len(paths) > 1 {
+			return nil, &stack.Error{Text: "-f none leaves all overlays out and stands alone", Advice: "leave one of the two out", Usage: true}
+		}
+		return nil, nil
+	}
+	var all []string
+	for _, path := range paths {
+		whole, err := filepath.Abs(path)
+		if err != nil {
+			return nil, fmt.Errorf("find overlay %q: %w", path, err)
+		}
+		if !slices.Contains(all, whole) {
+			all = append(all, whole)
+		}
+	}
+	return all, nil
+}
+
+func (s Source) selectProfiles(result *Result, request Request) error {
+	catalog, err := Catalog(s.Root)
+	if err != nil {
+		return err
+	}
+	file := &result.File
+	before := remembered(catalog, file.Profiles)
+	asked := file.Profiles
+	if len(request.Profiles) > 0 {
+		asked = request.Profiles
+	}
+	selection, err := catalog.Select(asked)
+	if err != nil {
+		return err
+	}
+	options, err := selection.Options(file.Options)
+	if err != nil {
+		return err
+	}
+	if err := s.needs(selection, file); err != nil {
+		return err
+	}
+	// A number of replicas that was asked for before a profile brought its own is older than the profile.
+	for component := range selection.Scale() {
+		if _, now := request.Scale[component]; !now && before.Scale()[component] != selection.Scale()[component] {
+			file.Scale = maps.Clone(file.Scale)
+			delete(file.Scale, component)
+		}
+	}
+	file.Profiles, result.Selection = selection.Asked, selection
+	fragments, notes := selection.Fragments(options, s.host(file.Features))
+	result.Notes = notes
+	for _, fragment := range fragments {
+		result.Settings.Layers = append(result.Settings.Layers, layerOf(fragment))
+	}
+	return nil
+}
+
+// remembered is the selection of an earlier up; one that cannot be had any more counts as none.
+func remembered(catalog profiles.Catalog, names []string) profiles.Selection {
+	selection, err := catalog.Select(names)
+	if err != nil {
+		return profiles.Selection{}
+	}
+	return selection
+}
+
+// needs finds out what the profiles ask of the engine's host, and refuses when something that one cannot do without is
+// not there. Only `up` looks; other commands go by what it found.
+func (s Source) needs(selection profiles.Selection, file *state.File) error {
+	if s.Feature == nil {
+		return nil
+	}
+	found := map[string]bool{}
+	for _, feature := range selection.Features() {
+		there, err := s.Feature(feature)
+		if err != nil {
+			return err
+		}
+		found[feature] = there
+	}
+	if len(found) > 0 || len(file.Features) > 0 {
+		file.Features = found
+	}
+	needs := selection.Needs()
+	for _, need := range slices.Sorted(maps.Keys(needs)) {
+		if !found[need] {
+			return &stack.Error{
+				Text: fmt.Sprintf("profile %s needs %s, and %s has none",
+					strings.Join(needs[need], " and "), profiles.Features()[need], s.Engine.Name),
+				Advice: "leave it out: docker telemetry profiles ls", Usage: true,
+			}
+		}
+	}
+	return nil
+}
+
+// host answers whether the engine's host is of a kind, or has a feature.
+func (s Source) host(features map[string]bool) func(string) bool {
+	return func(word string) bool { return word == profiles.Native && s.Engine.Native() || features[word] }
+}
+
+func layerOf(fragment profiles.Fragment) stack.Layer {
+	profile := fragment.Profile
+	layer := stack.Layer{
+		Name: "profile " + profile.Name, File: fragment.File, Files: profile.Files, Dir: profile.Origin, Shipped: profile.Origin == "",
+	}
+	if !layer.Shipped {
+		layer.Name = filepath.Join(profile.Origin, fragment.File)
+	}
+	return layer
+}
+
+// On returns the profiles that a stack remembers; one that cannot be had any more counts as off.
+func On(catalog profiles.Catalog, stored *state.Stack) (profiles.Selection, error) {
+	file, err := stored.Load()
+	if errors.Is(err, fs.ErrNotExist) {
+		return profiles.Selection{}, nil
+	}
+	if err != nil {
+		return profiles.Selection{}, err
+	}
+	return remembered(catalog, file.Profiles), nil
+}
+
+// Change tells what profiles change in the base stack on an engine of the common kind. It asks none.
+func Change(ctx context.Context, catalog profiles.Catalog, names ...string) (stack.Change, error) {
+	plain, err := Nominal(catalog)
+	if err != nil {
+		return stack.Change{}, err
+	}
+	layered, err := Nominal(catalog, names...)
+	if err != nil {
+		return stack.Change{}, err
+	}
+	base, err := stack.Load(ctx, bundle.FS(), plain)
+	if err != nil {
+		return stack.Change{}, err
+	}
+	changed, err := stack.Load(ctx, bundle.FS(), layered)
+	if err != nil {
+		return stack.Change{}, err
+	}
+	return stack.Compare(base, changed), nil
+}
+
+// Nominal returns the settings of a stack with profiles as it would be on a native engine with every feature, with
+// placeholders for what is made at random. It is for showing and for tests.
+func Nominal(catalog profiles.Catalog, names ...string) (stack.Settings, error) {
+	selection, err := catalog.Select(names)
+	if err != nil {
+		return stack.Settings{}, err
+	}
+	options, err := selection.Options(nil)
+	if err != nil {
+		return stack.Settings{}, err
+	}
+	nominal := stack.Settings{
+		Name: "telemetry", Bind: DefaultBind, Port: DefaultPort, Host: "laptop", DockerSocket: "/var/run/docker.sock", EngineAPI: stack.OldestAPI,
+		Scale: selection.Scale(), Secrets: placeholders(selection.Logins()),
+	}
+	fragments, _ := selection.Fragments(options, func(string) bool { return true })
+	for _, fragment := range fragments {
+		nominal.Layers = append(nominal.Layers, layerOf(fragment))
+	}
+	return nominal, nil
+}
