@@ -1,4 +1,4 @@
-// Command dashgen writes the Grafana dashboards of the bundle. Run it from the root of the module:
+// Command dashgen writes the Grafana dashboards of the bundle and of the profiles. Run it from the root of the module:
 //
 //	go run ./hack/dashgen
 package main
@@ -12,15 +12,28 @@ import (
 )
 
 func main() {
-	if err := run(dashboards.Dir); err != nil {
+	if err := run("."); err != nil {
 		fmt.Fprintln(os.Stderr, "dashgen:", err)
 		os.Exit(1)
 	}
 }
 
-// run rewrites dir. A dashboard that is no longer made is removed, so that a renamed one does not
-// stay behind under its old uid.
-func run(dir string) error {
+// run rewrites the folders of dashboards below root. A dashboard that is no longer made is removed, so that a renamed
+// one does not stay behind under its old uid.
+func run(root string) error {
+	byFolder := map[string][]dashboards.Dashboard{}
+	for _, d := range dashboards.All() {
+		byFolder[d.Folder()] = append(byFolder[d.Folder()], d)
+	}
+	for folder, all := range byFolder {
+		if err := rewrite(filepath.Join(root, filepath.FromSlash(folder)), all); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func rewrite(dir string, all []dashboards.Dashboard) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make %q: %w", dir, err)
 	}
@@ -29,7 +42,7 @@ func run(dir string) error {
 		return fmt.Errorf("list %q: %w", dir, err)
 	}
 	keep := map[string]bool{}
-	for _, d := range dashboards.All() {
+	for _, d := range all {
 		path := filepath.Join(dir, d.FileName())
 		keep[path] = true
 		content, err := d.JSON()

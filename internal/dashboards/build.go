@@ -23,12 +23,20 @@ const (
 	win = "$__rate_interval"
 )
 
-// Dir is where the generated files are kept, from the root of the module.
+// Dir is where the generated files of the base stack are kept, from the root of the module.
 const Dir = "stack/bundle/config/grafana/dashboards"
 
-// All returns every dashboard of the bundle, in the order in which they are listed to people.
+// All returns every dashboard of the bundle and of the profiles, in the order in which they are listed to people.
 func All() []Dashboard {
-	return []Dashboard{pipeline(), host(), victoriaMetrics(), logsVolume()}
+	return []Dashboard{pipeline(), host(), victoriaMetrics(), logsVolume(), containers(), collector()}
+}
+
+// Folder is where the generated file is kept, from the root of the module: a profile's dashboard is one of its files.
+func (d Dashboard) Folder() string {
+	if d.folder == "" {
+		return Dir
+	}
+	return d.folder
 }
 
 // FileName is the name of the generated file.

@@ -1,6 +1,6 @@
 // Package dashboards is the source of the Grafana dashboards in the bundle.
 //
-// The JSON under stack/bundle/config/grafana/dashboards is generated (go run ./hack/dashgen) and
+// The JSON under stack/bundle/config/grafana/dashboards, and that of the profiles, is generated (go run ./hack/dashgen) and
 // committed; a test fails when the two differ. The structs cover the part of Grafana's dashboard
 // model that we write and no more. grafana-foundation-sdk was looked at first: it is generated from
 // all of Grafana (about 3,000 Go files), its Go module has no released version to pin, and what it
@@ -28,6 +28,8 @@ type Dashboard struct {
 	Annotations   annotations `json:"annotations"`
 	Templating    templating  `json:"templating"`
 	Panels        []Panel     `json:"panels"`
+
+	folder string // of the profile that brings it, "" for the base stack
 }
 
 // Panel is one panel or row header. Options differ by panel type.
