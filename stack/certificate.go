@@ -84,6 +84,11 @@ func (m *Manager) RotateCertificate(ctx context.Context, name string, certificat
 	if err := m.script(ctx, gateway.ID, "", tryScript); err != nil {
 		return false, refused(ctx, name, "nginx does not take it", err)
 	}
+	// Before the gateway, whose certificate decides whether anything is left to do: an interruption is made good by the
+	// next rotation. Should the gateway go back to the old one, what they serve is still one of this authority.
+	if err := m.copyToOthers(ctx, name, certificate); err != nil {
+		return false, refused(ctx, name, "the other components that serve it did not get it", err)
+	}
 	if err := m.script(ctx, gateway.ID, "0", switchScript); err != nil {
 		return false, refused(ctx, name, "the files could not be switched", errors.Join(err, m.rollBack(ctx, gateway, old)))
 	}
@@ -129,8 +134,27 @@ func (m *Manager) tidy(ctx context.Context, id string) {
 	_ = m.script(ctx, id, "0", tidyScript)
 }
 
+// copyToOthers gives the pair to the components that serve it beside the gateway. The two files are replaced one after
+// the other: a component that reads them in between fails one handshake, and reads them again at the next.
+func (m *Manager) copyToOthers(ctx context.Context, name string, certificate Certificate) error {
+	containers, err := m.Containers(ctx, name)
+	if err != nil {
+		return err
+	}
+	for _, c := range containers {
+		if !c.Reloads {
+			continue
+		}
+		if err := m.copySecrets(ctx, c.ID, certificate, "%s"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // PlaceCertificate puts a certificate into a gateway that is there and does not run, for its next start: Compose gives
-// a container its secrets when it is created and never again. A running gateway and none are left alone.
+// a container its secrets when it is created and never again. A running gateway and none are left alone. What else serves
+// it gets it as well where it does not run.
 func (m *Manager) PlaceCertificate(ctx context.Context, name string, certificate Certificate) error {
 	if _, err := certificate.leaf(); err != nil {
 		return err
@@ -140,7 +164,7 @@ func (m *Manager) PlaceCertificate(ctx context.Context, name string, certificate
 		return err
 	}
 	for _, c := range containers {
-		if c.Component != Gateway || c.State == string(container.StateRunning) {
+		if c.Component != Gateway && !c.Reloads || c.State == string(container.StateRunning) {
 			continue
 		}
 		if err := m.copySecrets(ctx, c.ID, certificate, "%s"); err != nil {
@@ -315,7 +339,7 @@ func (m *Manager) copySecrets(ctx context.Context, id string, certificate Certif
 	}
 	_, err := m.Docker.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: secretsFolder, Content: &archive})
 	if err != nil {
-		return fmt.Errorf("copy the certificate into the gateway: %w", err)
+		return fmt.Errorf("copy the certificate into container %.12s: %w", id, err)
 	}
 	return nil
 }

@@ -145,6 +145,31 @@ func TestStoppedGatewayServesItFromItsNextStart(t *testing.T) {
 	assert.Equal(t, served(t, engine), serial(t, second))
 }
 
+// A component that says it reads its files again gets each new pair, running or not, and nobody else does.
+func TestOthersThatServeItGetIt(t *testing.T) {
+	project := load(t, testSettings())
+	project.Services["node-exporter"].Labels[stack.CertificateLabel] = "reloads"
+	first := certificate(t)
+	for name, content := range map[string][]byte{"gateway_cert": first.Chain, "gateway_key": first.Key} {
+		secret := project.Secrets[name]
+		secret.Content = string(content)
+		project.Secrets[name] = secret
+	}
+	engine := stacktest.New()
+	manager := engine.Manager()
+	assert.NilError(t, manager.Up(t.Context(), project, everything()))
+
+	_, err := manager.RotateCertificate(t.Context(), "telemetry", certificate(t))
+	assert.NilError(t, err)
+	assert.DeepEqual(t, engine.Secrets("telemetry-node-exporter-1"), []string{"gateway_cert", "gateway_key"})
+	assert.DeepEqual(t, engine.Secrets("telemetry-docker-proxy-1"), []string(nil))
+
+	assert.NilError(t, manager.Stop(t.Context(), "telemetry", nil))
+	engine.Forget()
+	assert.NilError(t, manager.PlaceCertificate(t.Context(), "telemetry", certificate(t)))
+	assert.DeepEqual(t, engine.Changes(), []string{"copy to container telemetry-gateway-1", "copy to container telemetry-node-exporter-1"})
+}
+
 func TestPlaceCertificateLeavesARunningGatewayAlone(t *testing.T) {
 	engine, first := serving(t, false)
 	assert.NilError(t, engine.Manager().PlaceCertificate(t.Context(), "telemetry", certificate(t)))

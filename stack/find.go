@@ -29,6 +29,7 @@ type Container struct {
 	Created   time.Time
 	Address   string // on the pipeline network, "" when not running
 	Published []Published
+	Reloads   bool // serves the gateway's certificate as well, and reads its files again by itself
 }
 
 // Published is a port of the engine's host.
@@ -86,6 +87,7 @@ func containerOf(item container.Summary) Container {
 		Status:    item.Status,
 		Image:     item.Image,
 		Version:   item.Labels[VersionLabel],
+		Reloads:   item.Labels[CertificateLabel] == "reloads",
 		Created:   time.Unix(item.Created, 0),
 	}
 	if item.NetworkSettings != nil {

@@ -8,6 +8,9 @@ const (
 	// configs out of its hash (docker/compose issue 11900).
 	ConfigDigestLabel = "io.github.docker-telemetry.config-digest"
 	VersionLabel      = "io.github.docker-telemetry.version"
+	// CertificateLabel marks a component beside the gateway that serves the gateway's certificate. Its value is "reloads":
+	// it reads its files again by itself, so a renewed pair is copied into it and nothing is restarted.
+	CertificateLabel = "io.github.docker-telemetry.certificate"
 	// ProbeLabel marks the containers that prove a route; they live for seconds.
 	ProbeLabel = "io.github.docker-telemetry.probe"
 )
