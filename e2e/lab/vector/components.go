@@ -19,6 +19,8 @@ func readSource(n *node, o *options) {
 		n.conf = readInternal(o)
 	case "vector":
 		n.conf = readVectorSource(o)
+	case "prometheus_remote_write":
+		n.conf = readRemoteWriteSource(o)
 	default:
 		unknownType(n, o)
 	}
@@ -109,6 +111,17 @@ func readVectorSource(o *options) *vectorSourceConf {
 		o.fail("\"version\": unknown variant %q", v)
 	}
 	o.lacks("tls", "keepalive", "log_namespace")
+	return c
+}
+
+func readRemoteWriteSource(o *options) *remoteWriteSourceConf {
+	c := &remoteWriteSourceConf{address: o.needStr("address"), path: o.str("path", "/")}
+	if net.ParseIP(hostOf(c.address)) == nil {
+		o.fail("\"address\": invalid socket address syntax: %q", c.address)
+	}
+	// Vector accepts the source's own switch and gives it no effect.
+	o.enabled("acknowledgements", false)
+	o.lacks("auth", "tls", "keepalive", "strict_path", "metadata_conflict_strategy", "skip_nan_values")
 	return c
 }
 

@@ -505,6 +505,9 @@ func (n *node) emits() dataType {
 	case "prometheus_scrape", "nginx_metrics", "internal_metrics":
 		return metricData
 	}
+	if n.kind == "source" && n.typ == "prometheus_remote_write" {
+		return metricData
+	}
 	if n.kind == "transform" {
 		var d dataType
 		for _, f := range n.from {

@@ -180,6 +180,8 @@ func newSource(c *component, conf any, out *output) (source, error) {
 		return &internalSource{c, conf, out}, nil
 	case *vectorSourceConf:
 		return &vectorSource{c, conf, out}, nil
+	case *remoteWriteSourceConf:
+		return &remoteWriteSource{c, conf, out}, nil
 	}
 	return nil, fmt.Errorf("no source for %T", conf)
 }
