@@ -187,7 +187,7 @@ compile_otelcol() { # OUT
 		cd "$WORK/otelcol"
 		go run "go.opentelemetry.io/collector/cmd/builder@v$version" \
 			--config "$LAB/otelcol/builder.yaml" --skip-compilation --skip-get-modules
-		cp "$LAB/otelcol/go.mod" "$LAB/otelcol/go.sum" src/
+		cp -r "$LAB/otelcol/go.mod" "$LAB/otelcol/go.sum" "$LAB/otelcol/receivers" src/
 		cd src
 		# Prometheus' own tag: without its service discoveries there is no cloud vendor's SDK to compile.
 		go build -trimpath -mod=readonly -tags remove_all_sd -ldflags='-s -w' -o "$1" .
