@@ -39,7 +39,7 @@ func collector() Dashboard {
 			stat("Refused, 5 min", "short", lost("otelcol_receiver_(?:refused|failed)_.*"), anyIsBad(),
 				describe("Not taken: memory_limiter or a full queue said no. A sender that follows the protocol sends them again.")),
 			stat("Given up, 5 min", "short", lost("otelcol_exporter_send_failed_.*"), anyIsBad(),
-				describe("A store answered that it will never take them, 400 or 401 for example. An outage is no reason: retries have no end.")),
+				describe("A store answered that it will never take them, 400 for example. An outage or a changed password is no reason: retries have no end.")),
 			stat("Fullest queue", "percentunit", `max(otelcol_exporter_queue_size{`+collectorJob+`} / otelcol_exporter_queue_capacity{`+collectorJob+`})`, warnAt(0.5, 0.8), upToOne()),
 			stat("Up", "dtdurations", `max(otelcol_process_uptime{`+collectorJob+`})`),
 		}},
