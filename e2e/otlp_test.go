@@ -205,7 +205,7 @@ func (e *env) otlpIDs(signal, where, filter string) (map[string]bool, error) {
 		}
 		return found, err
 	}
-	hits, err := e.search(signal, fmt.Sprintf(`SELECT * FROM "otel" WHERE %s`, where))
+	hits, err := e.search(signal, `SELECT * FROM "otel" WHERE `+where)
 	for _, hit := range hits {
 		id, _ := hit["probe_id"].(string)
 		found[id] = true
