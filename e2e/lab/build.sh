@@ -3,7 +3,8 @@
 # tags that stack/bundle/images.env pins, and behave like their originals where the stack can tell the difference:
 # user, entry point, paths, and the tools that health checks use.
 #
-# real:      nginx, VictoriaMetrics, RabbitMQ, Valkey (Debian packages), node-exporter, OpenTelemetry collector (Go)
+# real:      nginx, VictoriaMetrics, RabbitMQ, Valkey (Debian packages), node-exporter, OpenTelemetry collector (Go; of its
+#            receivers redis, rabbitmq and mongodb are stand-ins)
 # stand-in:  Vector (agent, aggregator), OpenObserve, Grafana: the Go module in this folder
 # not built: MongoDB: neither a package nor a stand-in exists; the profile that brings it brings its stand-in
 set -euo pipefail
