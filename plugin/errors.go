@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/render"
+	"github.com/docker-telemetry/docker-telemetry/profiles"
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
@@ -46,6 +47,7 @@ func exitCode(interrupted bool, err error) int {
 	var coded *codeError
 	var usage *usageError
 	var refusal *stack.Error
+	var profile *profiles.Error
 	switch {
 	case err == nil:
 		return exitDone
@@ -53,7 +55,7 @@ func exitCode(interrupted bool, err error) int {
 		return exitInterrupted
 	case errors.As(err, &coded):
 		return coded.code
-	case errors.As(err, &usage), errors.As(err, &refusal) && refusal.Usage:
+	case errors.As(err, &usage), errors.As(err, &refusal) && refusal.Usage, errors.As(err, &profile) && profile.Usage:
 		return exitUsage
 	default:
 		return exitFailed

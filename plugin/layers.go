@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +13,7 @@ import (
 type layerOptions struct {
 	profiles, overlays []string
 	otlp, otlpMetrics  string
+	otlpGRPC, otlpHTTP int
 }
 
 func (o *layerOptions) addTo(a *app, cmd *cobra.Command) {
@@ -20,6 +22,8 @@ func (o *layerOptions) addTo(a *app, cmd *cobra.Command) {
 	flags.StringArrayVarP(&o.overlays, "file", "f", nil, "Compose file to merge last, may be repeated; none leaves all out")
 	flags.StringVar(&o.otlp, "otlp", "", "How OTLP is taken by the profile otel: tls or plain")
 	flags.StringVar(&o.otlpMetrics, "otlp-metrics", "", "Where OTLP metrics go: direct, or through the aggregators as well")
+	flags.IntVar(&o.otlpGRPC, "otlp-grpc-port", 0, "Port of OTLP over gRPC (default 4317)")
+	flags.IntVar(&o.otlpHTTP, "otlp-http-port", 0, "Port of OTLP over HTTP (default 4318)")
 	_ = cmd.RegisterFlagCompletionFunc("profile", a.completeProfiles)
 	_ = cmd.RegisterFlagCompletionFunc("otlp", completeWords("tls", "plain"))
 	_ = cmd.RegisterFlagCompletionFunc("otlp-metrics", completeWords("direct", "aggregators"))
@@ -27,7 +31,9 @@ func (o *layerOptions) addTo(a *app, cmd *cobra.Command) {
 
 func (o *layerOptions) into(request *settings.Request) {
 	request.Profiles, request.Overlays = o.profiles, o.overlays
-	for name, value := range map[string]string{"otlp": o.otlp, "otlp-metrics": o.otlpMetrics} {
+	for name, value := range map[string]string{
+		"otlp": o.otlp, "otlp-metrics": o.otlpMetrics, "otlp-grpc-port": port(o.otlpGRPC), "otlp-http-port": port(o.otlpHTTP),
+	} {
 		if value == "" {
 			continue
 		}
@@ -36,6 +42,13 @@ func (o *layerOptions) into(request *settings.Request) {
 		}
 		request.Options[name] = value
 	}
+}
+
+func port(number int) string {
+	if number == 0 {
+		return ""
+	}
+	return strconv.Itoa(number)
 }
 
 // feature asks the engine's host for what a profile needs. Images may not be there yet: the engine looks at a mount

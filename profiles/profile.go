@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -50,7 +51,22 @@ type Conflict struct {
 type Option struct {
 	Default string   `yaml:"default"`
 	Values  []string `yaml:"values"`
+	Port    bool     `yaml:"port"` // any TCP port instead of Values; compose files have it as ${OPTION_NAME}
 	About   string   `yaml:"about"`
+}
+
+// takes says, as an error, what a value of the option may be.
+func (o Option) takes(value string) error {
+	if o.Port {
+		if port, err := strconv.Atoi(value); err != nil || port < 1 || port > 65535 {
+			return errors.New("no port: choose one of 1 to 65535")
+		}
+		return nil
+	}
+	if !slices.Contains(o.Values, value) {
+		return fmt.Errorf("not one of %s", strings.Join(o.Values, ", "))
+	}
+	return nil
 }
 
 // Credential is a log-in to make: the secrets NAME_user, with the user given, and NAME_password, random.
@@ -177,8 +193,8 @@ func (p Profile) check() error {
 		}
 	}
 	for name, option := range p.Options {
-		if !slices.Contains(option.Values, option.Default) {
-			return fmt.Errorf("options.%s: the default %q is not one of its values", name, option.Default)
+		if err := option.takes(option.Default); err != nil {
+			return fmt.Errorf("options.%s: the default %q is %w", name, option.Default, err)
 		}
 	}
 	return nil

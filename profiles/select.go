@@ -144,9 +144,9 @@ func (s Selection) Options(chosen map[string]string) (map[string]string, error) 
 	for _, profile := range s.Profiles {
 		for name, option := range profile.Options {
 			value := cmp.Or(chosen[name], option.Default)
-			if !slices.Contains(option.Values, value) {
+			if err := option.takes(value); err != nil {
 				return nil, &Error{
-					Text:   fmt.Sprintf("--%s %q is not one of %s", name, value, strings.Join(option.Values, ", ")),
+					Text:   fmt.Sprintf("--%s %q is %s", name, value, err),
 					Advice: "docker telemetry profiles show " + profile.Name, Usage: true,
 				}
 			}

@@ -32,6 +32,7 @@ type Settings struct {
 	Scale        map[string]int    // replicas by component; absent means the bundle's default
 	Secrets      map[string]string // content by the name used in compose.yaml
 	EngineAPI    string            // API version of the engine, for example "1.41"
+	Options      map[string]string // choices of profiles; compose files have them as ${OPTION_NAME}
 	Layers       []Layer           // merged onto the base in this order: profiles, then the user's overlays
 }
 
@@ -78,6 +79,9 @@ func environmentOf(bundle fs.FS, settings Settings) (types.Mapping, error) {
 		"DOCKER_SOCKET":  settings.DockerSocket,
 	}
 	maps.Copy(environment, pins)
+	for name, value := range settings.Options {
+		environment["OPTION_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = value
+	}
 	return environment, nil
 }
 

@@ -1,9 +1,11 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -15,6 +17,7 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/compose/v5/pkg/api"
 	"github.com/docker/go-units"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 )
 
@@ -151,7 +154,7 @@ func (m *Manager) CheckHost(ctx context.Context, engine Engine, project *types.P
 	if err := m.refuseForeign(ctx, project.Name); err != nil {
 		return nil, err
 	}
-	if err := m.checkPort(ctx, engine, settings); err != nil {
+	if err := m.checkPorts(ctx, engine, project, settings); err != nil {
 		return nil, err
 	}
 	warnings, err := checkDisk(ctx, engine)
@@ -173,32 +176,73 @@ func bindWarnings(settings Settings) []string {
 		"OpenObserve and VictoriaMetrics protect the data; back to this machine alone: docker telemetry up --bind 127.0.0.1", settings.Port, where)}
 }
 
-func (m *Manager) checkPort(ctx context.Context, engine Engine, settings Settings) error {
+// wantedPort is a TCP port that a project publishes on the engine's host.
+type wantedPort struct {
+	bind   string
+	number int
+	flag   string // of `up`, that moves it; "" where a user's overlay publishes it
+}
+
+// wantedPorts lists what a project publishes with a fixed number, the gateway's first.
+func wantedPorts(project *types.Project, settings Settings) []wantedPort {
+	wanted := []wantedPort{{settings.Bind, settings.Port, "--port"}}
+	for _, name := range project.ServiceNames() {
+		for _, port := range project.Services[name].Ports {
+			number, err := strconv.Atoi(port.Published)
+			if name == Gateway && number == settings.Port || err != nil || port.Protocol != "tcp" {
+				continue // without a number, or with a range, the engine finds a free one
+			}
+			wanted = append(wanted, wantedPort{cmp.Or(port.HostIP, "0.0.0.0"), number, flagOf(settings.Options, port.Published)})
+		}
+	}
+	return wanted
+}
+
+// flagOf finds the profile's option that a port comes from.
+func flagOf(options map[string]string, value string) string {
+	for _, name := range slices.Sorted(maps.Keys(options)) {
+		if options[name] == value && strings.HasSuffix(name, "-port") {
+			return "--" + name
+		}
+	}
+	return ""
+}
+
+func (m *Manager) checkPorts(ctx context.Context, engine Engine, project *types.Project, settings Settings) error {
 	found, err := m.Docker.ContainerList(ctx, client.ContainerListOptions{})
 	if err != nil {
 		return fmt.Errorf("list the running containers: %w", err)
 	}
-	for _, item := range found.Items {
+	for _, wanted := range wantedPorts(project, settings) {
+		if err := checkPort(ctx, engine, settings.Name, wanted, found.Items); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkPort(ctx context.Context, engine Engine, stack string, wanted wantedPort, running []container.Summary) error {
+	for _, item := range running {
 		for _, port := range item.Ports {
-			if port.Type != "tcp" || int(port.PublicPort) != settings.Port || !overlaps(port.IP, settings.Bind) {
+			if port.Type != "tcp" || int(port.PublicPort) != wanted.number || !overlaps(port.IP, wanted.bind) {
 				continue
 			}
-			if item.Labels[StackLabel] == settings.Name {
+			if item.Labels[StackLabel] == stack {
 				return nil
 			}
-			return portTaken(ctx, engine, settings, fmt.Sprintf("container %s (%s)", containerName(item), item.Image))
+			return portTaken(ctx, engine, wanted, fmt.Sprintf("container %s (%s)", containerName(item), item.Image))
 		}
 	}
 	if !engine.Local() {
 		return nil
 	}
-	err = listen(ctx, settings.Bind, settings.Port)
+	err := listen(ctx, wanted.bind, wanted.number)
 	if !isAddressInUse(err) {
 		// Another failure is not ours to judge: a low port that this user may not open, or an address of the engine's
 		// own network.
 		return nil
 	}
-	return portTaken(ctx, engine, settings, portOwner(ctx, settings.Port))
+	return portTaken(ctx, engine, wanted, portOwner(ctx, wanted.number))
 }
 
 func listen(ctx context.Context, bind string, port int) error {
@@ -209,26 +253,27 @@ func listen(ctx context.Context, bind string, port int) error {
 	return listener.Close()
 }
 
-func portTaken(ctx context.Context, engine Engine, settings Settings, owner string) error {
+func portTaken(ctx context.Context, engine Engine, wanted wantedPort, owner string) error {
 	if owner == "" {
 		owner = "another program (its owner is not visible to this user)"
 	}
-	return &Error{
-		Text:   fmt.Sprintf("port %d on %s is taken by %s", settings.Port, settings.Bind, owner),
-		Advice: fmt.Sprintf("choose another: docker telemetry up --port %d", freePort(ctx, engine, settings)),
+	advice := "publish another one in your overlay"
+	if wanted.flag != "" {
+		advice = fmt.Sprintf("choose another: docker telemetry up %s %d", wanted.flag, freePort(ctx, engine, wanted))
 	}
+	return &Error{Text: fmt.Sprintf("port %d on %s is taken by %s", wanted.number, wanted.bind, owner), Advice: advice}
 }
 
 // freePort returns the first port above the wanted one that this machine can open: a hint that fails is none. Those
 // of another machine cannot be tried from here.
-func freePort(ctx context.Context, engine Engine, settings Settings) int {
+func freePort(ctx context.Context, engine Engine, wanted wantedPort) int {
 	const tries, highest = 100, 65535
-	for port := settings.Port + 1; port <= min(settings.Port+tries, highest); port++ {
-		if !engine.Local() || !isAddressInUse(listen(ctx, settings.Bind, port)) {
+	for port := wanted.number + 1; port <= min(wanted.number+tries, highest); port++ {
+		if !engine.Local() || !isAddressInUse(listen(ctx, wanted.bind, port)) {
 			return port
 		}
 	}
-	return settings.Port - 1
+	return wanted.number - 1
 }
 
 // overlaps reports whether two listening addresses cannot be had at once.

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/moby/moby/client"
 	"gotest.tools/v3/assert"
 
@@ -54,6 +55,54 @@ func TestInspectEndsWithTheContext(t *testing.T) {
 	defer cancel()
 	_, err := engine.Manager().Inspect(ctx)
 	assert.Equal(t, err, context.DeadlineExceeded, "an interruption is not an engine that cannot be reached")
+}
+
+// Every port that the project publishes is looked at, and the hint names the flag that moves it.
+func TestCheckHostLooksAtEveryPort(t *testing.T) {
+	settings := testSettings()
+	settings.Options = map[string]string{"otlp": "tls", "otlp-grpc-port": "4317"}
+	for _, tc := range []struct {
+		name string
+		port types.ServicePortConfig
+		want string
+		hint string
+	}{
+		{
+			"of an option",
+			types.ServicePortConfig{HostIP: "127.0.0.1", Published: "4317", Target: 4317, Protocol: "tcp"},
+			"port 4317 on 127.0.0.1 is taken by container web (nginx:1)", "choose another: docker telemetry up --otlp-grpc-port 4318",
+		},
+		{
+			"of an overlay",
+			types.ServicePortConfig{Published: "9000", Target: 80, Protocol: "tcp"},
+			"port 9000 on 0.0.0.0 is taken by container web (nginx:1)", "publish another one in your overlay",
+		},
+		{"another protocol", types.ServicePortConfig{Published: "9000", Target: 80, Protocol: "udp"}, "", ""},
+		{"no number", types.ServicePortConfig{Target: 80, Protocol: "tcp"}, "", ""},
+		{"a range", types.ServicePortConfig{Published: "8999-9001", Target: 80, Protocol: "tcp"}, "", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			project := load(t, settings)
+			grafana := project.Services["grafana"]
+			grafana.Ports = []types.ServicePortConfig{tc.port}
+			project.Services["grafana"] = grafana
+			engine := stacktest.New()
+			engine.AddContainer("web", "nginx:1", nil, 4317)
+			engine.AddContainer("web", "nginx:1", nil, 9000)
+			manager := engine.Manager()
+			inspected, err := manager.Inspect(t.Context())
+			assert.NilError(t, err)
+			_, err = manager.CheckHost(t.Context(), inspected, project, settings)
+			if tc.want == "" {
+				assert.NilError(t, err)
+				return
+			}
+			assert.Error(t, err, tc.want)
+			var refusal *stack.Error
+			assert.Assert(t, errors.As(err, &refusal))
+			assert.Equal(t, refusal.Hint(), tc.hint)
+		})
+	}
 }
 
 func TestCheckHostNamesWhoHasThePort(t *testing.T) {

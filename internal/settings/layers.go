@@ -103,6 +103,7 @@ func (s Source) selectProfiles(result *Result, request Request) error {
 		}
 	}
 	file.Profiles, result.Selection = selection.Asked, selection
+	result.Settings.Options = options
 	fragments, notes := selection.Fragments(options, s.host(file.Features))
 	result.Notes = notes
 	for _, fragment := range fragments {
@@ -212,7 +213,7 @@ func Nominal(catalog profiles.Catalog, names ...string) (stack.Settings, error) 
 	}
 	nominal := stack.Settings{
 		Name: "telemetry", Bind: DefaultBind, Port: DefaultPort, Host: "laptop", DockerSocket: "/var/run/docker.sock", EngineAPI: stack.OldestAPI,
-		Scale: selection.Scale(), Secrets: placeholders(selection.Logins()),
+		Scale: selection.Scale(), Secrets: placeholders(selection.Logins()), Options: options,
 	}
 	fragments, _ := selection.Fragments(options, func(string) bool { return true })
 	for _, fragment := range fragments {
