@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/docker-telemetry/docker-telemetry/internal/credentials"
 	"github.com/docker-telemetry/docker-telemetry/internal/render"
+	"github.com/docker-telemetry/docker-telemetry/internal/settings"
 	"github.com/docker-telemetry/docker-telemetry/internal/state"
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
@@ -39,7 +41,7 @@ was asked for with --format, so that no password ends in a build's log by accide
 a .env file.`,
 		Example: `  docker telemetry credentials show
   docker telemetry credentials show grafana --format json`,
-		Args:              loginArgs(1),
+		Args:              argsBetween(0, 1, ""),
 		ValidArgsFunction: completeWords(credentials.Names()...),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !cmd.Flags().Changed("format") && !a.deps.stdoutTerminal() {
@@ -60,10 +62,11 @@ func newCredentialsEnvCommand(a *app) *cobra.Command {
 		Use:   "env [NAME]",
 		Short: "Print the log-ins as export lines for a shell",
 		Long: `Print the log-ins of the UIs and stores, or of one, as export lines: TELEMETRY_GRAFANA_USER, TELEMETRY_GRAFANA_PASSWORD
-and so on. The quoting is that of sh, bash, zsh and fish alike.`,
+and so on. With the profile otel also what an OpenTelemetry SDK reads to send to this stack: OTEL_EXPORTER_OTLP_ENDPOINT,
+_PROTOCOL, _CERTIFICATE and _HEADERS. The quoting is that of sh, bash, zsh and fish alike.`,
 		Example: `  eval "$(docker telemetry credentials env)"
   docker telemetry credentials env | source      # fish`,
-		Args:              loginArgs(1),
+		Args:              argsBetween(0, 1, ""),
 		ValidArgsFunction: completeWords(credentials.Names()...),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runCredentialsEnv(cmd.Context(), a, args)
@@ -125,10 +128,30 @@ func runCredentialsEnv(_ context.Context, a *app, names []string) error {
 	if err != nil {
 		return err
 	}
-	for _, variable := range variables(logins) {
+	all := variables(logins)
+	if len(names) == 0 || slices.Contains(names, otlpLogin) {
+		otlp, err := a.otlpVariables()
+		if err != nil {
+			return err
+		}
+		all = append(all, otlp...)
+	}
+	for _, variable := range all {
 		fmt.Fprintf(a.deps.stdout, "export %s=%s\n", variable[0], shellQuote(variable[1]))
 	}
 	return nil
+}
+
+func (a *app) otlpVariables() ([][2]string, error) {
+	root, store, err := a.kept()
+	if err != nil {
+		return nil, err
+	}
+	stored, err := storedStack(a)
+	if err != nil {
+		return nil, err
+	}
+	return otlpVariables(root, stored, store)
 }
 
 // variables are names and values for an environment.
@@ -158,14 +181,52 @@ func readLogins(a *app, names []string) ([]credentials.Login, error) {
 	if err != nil {
 		return nil, err
 	}
+	extra, err := profileLogins(a, stored)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(set, extra)
 	if err := warnOfRotation(a, stored); err != nil {
 		return nil, err
 	}
 	logins := set.Logins()
 	if len(names) > 0 {
+		known := make([]string, 0, len(logins))
+		for _, login := range logins {
+			known = append(known, login.Name)
+		}
+		for _, name := range names {
+			if !slices.Contains(known, name) {
+				return nil, &usageError{err: fmt.Errorf("there is no log-in %q: choose %s", name, orWords(known))}
+			}
+		}
 		logins = slices.DeleteFunc(logins, func(login credentials.Login) bool { return !slices.Contains(names, login.Name) })
 	}
 	return logins, nil
+}
+
+// profileLogins are those that the stack's profiles brought.
+func profileLogins(a *app, stored *state.Stack) (credentials.Set, error) {
+	file, err := stored.Load()
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(file.Profiles) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	root, err := a.deps.root()
+	if err != nil {
+		return nil, err
+	}
+	catalog, err := settings.Catalog(root)
+	if err != nil {
+		return nil, err
+	}
+	selection, err := catalog.Select(file.Profiles)
+	if err != nil {
+		return nil, err
+	}
+	return credentials.ReadExtra(stored, selection.Logins())
 }
 
 func storedStack(a *app) (*state.Stack, error) {
