@@ -267,7 +267,8 @@ func (d *decoder) raw() ([]byte, error) {
 				return nil, err
 			}
 		case '{', '[':
-			if depth++; depth > d.limits.Depth {
+			depth++
+			if depth > d.limits.Depth {
 				return nil, &LimitError{What: "levels of nesting", Limit: int64(d.limits.Depth)}
 			}
 			continue

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -39,7 +40,7 @@ func many(n int) []map[string]string {
 	series := make([]map[string]string, n)
 	for i := range series {
 		series[i] = map[string]string{
-			"__name__": "m", "id": fmt.Sprint(i), "text": strings.Repeat("\"<\\é\x01𝄞", i%90), "},{": "},{",
+			"__name__": "m", "id": strconv.Itoa(i), "text": strings.Repeat("\"<\\é\x01𝄞", i%90), "},{": "},{",
 		}
 	}
 	return series
