@@ -3,6 +3,8 @@ package plugin
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,17 +20,19 @@ func printStatus(a *app, card statusJSON, proof *pipeline.Proof) {
 	paint := painter(a.deps.stdoutTerminal() && render.ColourWanted())
 	out := a.deps.stdout
 	fmt.Fprintf(out, "\n  %s  %s\n\n", paint(aec.Bold, render.Escape(card.Stack)), health(paint, card))
-	for _, line := range [][2]string{
-		{"Home", card.URLs["home"]},
-		{"Grafana", card.URLs["grafana"]},
-		{"OpenObserve", card.URLs["openobserve"]},
-		{"VictoriaMetrics", card.URLs["victoriametrics"]},
-	} {
-		row(out, line[0], paint(aec.CyanF, line[1]))
+	row(out, "Home", paint(aec.CyanF, card.URLs["home"]))
+	for _, ui := range card.uis {
+		row(out, render.Escape(ui.Name), paint(aec.CyanF, render.Escape(card.URLs[ui.Service])))
+	}
+	for _, component := range slices.Sorted(maps.Keys(card.ports)) {
+		row(out, render.Escape(component), strings.Join(card.ports[component], ", "))
 	}
 	row(out, "Log-ins", "docker telemetry"+nameFlag(card.Stack)+" credentials show")
 	fmt.Fprintln(out)
 	row(out, "Components", components(paint, card))
+	if len(card.Profiles) > 0 {
+		row(out, "Profiles", render.Escape(strings.Join(card.Profiles, ", ")))
+	}
 	if proof != nil {
 		row(out, "Proof", fmt.Sprintf("a marked log line was found in OpenObserve after %.1f s", proof.Took.Seconds()))
 	}
@@ -107,9 +111,12 @@ func components(paint paintFunc, card statusJSON) string {
 		}
 		words = append(words, word)
 	}
-	// Two lines: nine names do not fit 80 columns.
-	half := (len(words) + 1) / 2
-	return strings.Join(words[:half], "  ") + "\n" + strings.Repeat(" ", 19) + strings.Join(words[half:], "  ")
+	// Five a line: nine names do not fit 80 columns.
+	lines := make([]string, 0, len(words)/5+1)
+	for line := range slices.Chunk(words, 5) {
+		lines = append(lines, strings.Join(line, "  "))
+	}
+	return strings.Join(lines, "\n"+strings.Repeat(" ", 19))
 }
 
 func certificate(paint paintFunc, cert certificateJSON) string {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/pkg/browser"
@@ -12,17 +14,15 @@ import (
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
-// uis are the pages that `open` knows, by the key in the card's URLs.
-func uis() []string { return []string{"home", "grafana", "openobserve", "victoriametrics"} }
-
 func newOpenCommand(a *app) *cobra.Command {
 	printOnly := false
 	cmd := &cobra.Command{
-		Use:               "open [UI]",
-		Short:             "Open the start page or a UI in the browser",
-		Long:              "Open a page in the browser: " + strings.Join(uis(), ", ") + ". Without a word it is home, which lists them with their health.",
+		Use:   "open [UI]",
+		Short: "Open the start page or a UI in the browser",
+		Long: `Open a page in the browser: home, grafana, openobserve, victoriametrics, or one that a profile brought. Without a
+word it is home, which lists them with their health.`,
 		Args:              argsBetween(0, 1, ""),
-		ValidArgsFunction: completeWords(uis()...),
+		ValidArgsFunction: completeWords("home", stack.Grafana, stack.OpenObserve, stack.VictoriaMetrics),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runOpen(cmd.Context(), a, append(args, "home")[0], printOnly)
 		},
@@ -43,7 +43,7 @@ func runOpen(ctx context.Context, a *app, ui string, printOnly bool) error {
 	url, known := card.URLs[ui]
 	switch {
 	case !known:
-		return &usageError{err: fmt.Errorf("there is no UI %q", ui), advice: "UIs: " + strings.Join(uis(), ", ")}
+		return &usageError{err: fmt.Errorf("there is no UI %q", ui), advice: "UIs: " + strings.Join(slices.Sorted(maps.Keys(card.URLs)), ", ")}
 	case len(card.MadeBy) == 0:
 		return stack.NotRunning(a.name)
 	case printOnly:

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,11 +43,15 @@ type statusJSON struct {
 	Engine        engineJSON        `json:"engine"`
 	Healthy       bool              `json:"healthy"`
 	Phase         string            `json:"phase"`
+	Profiles      []string          `json:"profiles"`
 	URLs          map[string]string `json:"urls"`
 	Components    []componentJSON   `json:"components"`
 	Certificate   *certificateJSON  `json:"certificate"`
 	Retention     map[string]string `json:"retention"`
 	MadeBy        []string          `json:"madeBy"`
+
+	uis   []stack.UI          // the pages in the order of the card
+	ports map[string][]string // by component, without the gateway's: what else it takes on the engine's host
 }
 
 type engineJSON struct {
@@ -129,6 +135,12 @@ func (s *session) card(ctx context.Context) (statusJSON, error) {
 	if remembered.Known {
 		want = stack.Replicas(project)
 	}
+	uis := stack.Pages(containers)
+	if len(containers) == 0 {
+		if uis, err = stack.UIs(project); err != nil {
+			return statusJSON{}, err
+		}
+	}
 	card := statusJSON{
 		SchemaVersion: 1,
 		Stack:         s.state.Name,
@@ -136,7 +148,10 @@ func (s *session) card(ctx context.Context) (statusJSON, error) {
 		Engine:        engineJSON{Address: s.engine.Address, Version: s.engine.Version, API: s.engine.API, Host: s.engine.Name},
 		Healthy:       true,
 		Phase:         remembered.File.Phase,
-		URLs:          urls(containers, remembered.File),
+		Profiles:      append([]string{}, remembered.File.Profiles...),
+		URLs:          urls(address(containers, remembered.File), uis),
+		uis:           uis,
+		ports:         otherPorts(containers),
 		Retention:     stack.Retention(project),
 		MadeBy:        versions(containers),
 	}
@@ -150,21 +165,41 @@ func (s *session) card(ctx context.Context) (statusJSON, error) {
 	return card, err
 }
 
-// urls come from what the gateway publishes, so they are right for a stack that another machine started too.
-func urls(containers []stack.Container, file state.File) map[string]string {
+// address of the gateway: what it publishes, so that it is right for a stack that another machine started too; where it
+// does not run, what is remembered.
+func address(containers []stack.Container, file state.File) string {
 	bind, port := file.Bind, file.Port
 	for _, c := range containers {
 		if c.Component == stack.Gateway && len(c.Published) > 0 {
 			bind, port = c.Published[0].IP, c.Published[0].Port
 		}
 	}
-	base := gateway.URL(bind, port)
-	return map[string]string{
-		"home":            base + "/",
-		"grafana":         base + "/grafana/",
-		"openobserve":     base + "/openobserve/",
-		"victoriametrics": base + "/victoriametrics/vmui/",
+	return gateway.URL(bind, port)
+}
+
+func urls(base string, uis []stack.UI) map[string]string {
+	urls := map[string]string{"home": base + "/"}
+	for _, ui := range uis {
+		if ui.Path != "" {
+			urls[ui.Service] = base + ui.Path
+		}
 	}
+	return urls
+}
+
+// otherPorts lists what components beside the gateway are published on, for example OTLP.
+func otherPorts(containers []stack.Container) map[string][]string {
+	found := map[string][]string{}
+	for _, c := range containers {
+		if c.Component == stack.Gateway {
+			continue
+		}
+		for _, port := range c.Published {
+			found[c.Component] = append(found[c.Component], net.JoinHostPort(port.IP, strconv.Itoa(port.Port)))
+		}
+		slices.Sort(found[c.Component])
+	}
+	return found
 }
 
 func versions(containers []stack.Container) []string {

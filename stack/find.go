@@ -29,6 +29,7 @@ type Container struct {
 	Created   time.Time
 	Address   string // on the pipeline network, "" when not running
 	Published []Published
+	UI        UI   // its page at the gateway, without what it is about; without a path where it has none
 	Reloads   bool // serves the gateway's certificate as well, and reads its files again by itself
 }
 
@@ -87,6 +88,7 @@ func containerOf(item container.Summary) Container {
 		Status:    item.Status,
 		Image:     item.Image,
 		Version:   item.Labels[VersionLabel],
+		UI:        parseUI(item.Labels[ComponentLabel], item.Labels[UILabel]),
 		Reloads:   item.Labels[CertificateLabel] == "reloads",
 		Created:   time.Unix(item.Created, 0),
 	}

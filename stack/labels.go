@@ -11,6 +11,8 @@ const (
 	// CertificateLabel marks a component beside the gateway that serves the gateway's certificate. Its value is "reloads":
 	// it reads its files again by itself, so a renewed pair is copied into it and nothing is restarted.
 	CertificateLabel = "io.github.docker-telemetry.certificate"
+	// UILabel is on a component with a page at the gateway: its rank, path and name, for example "10 /grafana/ Grafana".
+	UILabel = "io.github.docker-telemetry.ui"
 	// ProbeLabel marks the containers that prove a route; they live for seconds.
 	ProbeLabel = "io.github.docker-telemetry.probe"
 )

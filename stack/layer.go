@@ -175,42 +175,4 @@ func appendConfigArguments(project *types.Project) error {
 	return nil
 }
 
-// UI is what a service shows to people through the gateway, from its extension x-ui.
-type UI struct {
-	Service string // its health is asked at /up/SERVICE
-	Name    string
-	Path    string // "" for a component without a page of its own
-	About   string // one line
-	Rank    int    // lower first
-}
-
-// UIs returns the UIs of a project, in the order of their rank, then of the name.
-func UIs(project *types.Project) ([]UI, error) {
-	var uis []UI
-	for name, service := range project.Services {
-		raw, said := service.Extensions["x-ui"].(map[string]any)
-		if !said {
-			continue
-		}
-		ui := UI{Service: name}
-		ui.Name, _ = raw["name"].(string)
-		ui.Path, _ = raw["path"].(string)
-		ui.About, _ = raw["about"].(string)
-		ui.Rank, _ = raw["rank"].(int)
-		if ui.Name == "" || ui.Path != "" && !strings.HasPrefix(ui.Path, "/") {
-			return nil, &Error{
-				Text: fmt.Sprintf("services.%s.x-ui: set name, and a path that begins with /", name), Advice: "docker telemetry config shows the project", Usage: true,
-			}
-		}
-		uis = append(uis, ui)
-	}
-	slices.SortFunc(uis, func(a, b UI) int {
-		if a.Rank != b.Rank {
-			return a.Rank - b.Rank
-		}
-		return strings.Compare(a.Service, b.Service)
-	})
-	return uis, nil
-}
-
 var errNoMapping = errors.New("it holds no mapping")

@@ -215,6 +215,9 @@ func finishServices(project *types.Project, settings Settings) {
 		}
 		service.Labels[StackLabel] = project.Name
 		service.Labels[ComponentLabel] = name
+		if ui, _, err := uiOf(name, service); err == nil && ui.Path != "" {
+			service.Labels[UILabel] = ui.label()
+		}
 		service.Labels[ConfigDigestLabel] = configDigest(project, service)
 		// The SDK's own file loader sets these; without them `up` makes containers that it cannot find again.
 		service.CustomLabels = types.Labels{
