@@ -11,12 +11,11 @@ import (
 	"github.com/morikuni/aec"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/render"
-	"github.com/docker-telemetry/docker-telemetry/pipeline"
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
 // printStatus prints the card for people: what it is and how it is, where to look, what it runs, what to type next.
-func printStatus(a *app, card statusJSON, proof *pipeline.Proof) {
+func printStatus(a *app, card statusJSON, proof proven) {
 	paint := painter(a.deps.stdoutTerminal() && render.ColourWanted())
 	out := a.deps.stdout
 	fmt.Fprintf(out, "\n  %s  %s\n\n", paint(aec.Bold, render.Escape(card.Stack)), health(paint, card))
@@ -33,8 +32,11 @@ func printStatus(a *app, card statusJSON, proof *pipeline.Proof) {
 	if len(card.Profiles) > 0 {
 		row(out, "Profiles", render.Escape(strings.Join(card.Profiles, ", ")))
 	}
-	if proof != nil {
-		row(out, "Proof", fmt.Sprintf("a marked log line was found in OpenObserve after %.1f s", proof.Took.Seconds()))
+	if proof.logs != nil {
+		row(out, "Proof", fmt.Sprintf("a marked log line was found in OpenObserve after %.1f s", proof.logs.Took.Seconds()))
+	}
+	for _, line := range wrap(proof.checks, 60) {
+		row(out, "", render.Escape(line))
 	}
 	if card.Certificate != nil {
 		row(out, "Certificate", certificate(paint, *card.Certificate))
@@ -53,6 +55,20 @@ func printStatus(a *app, card statusJSON, proof *pipeline.Proof) {
 		fmt.Fprintf(out, "  %s %s\n", pad("docker telemetry"+flag+" "+next[0], 38+len(flag)), next[1])
 	}
 	fmt.Fprintln(out)
+}
+
+// wrap joins words with commas into lines of about the width.
+func wrap(words []string, width int) []string {
+	var lines []string
+	for _, word := range words {
+		last := len(lines) - 1
+		if last < 0 || len(lines[last])+len(word) > width {
+			lines = append(lines, word)
+			continue
+		}
+		lines[last] += ", " + word
+	}
+	return lines
 }
 
 func aggregators(card statusJSON) int {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,9 +44,6 @@ finishes it. It also mends a store that refuses its password, since no old passw
 }
 
 func runCredentialsRotate(ctx context.Context, a *app, names []string, timeout time.Duration) error {
-	if len(names) == 0 {
-		names = credentials.Names()
-	}
 	s, err := a.open(ctx, "rotate")
 	if err != nil {
 		return err
@@ -56,7 +54,8 @@ func runCredentialsRotate(ctx context.Context, a *app, names []string, timeout t
 		return err
 	}
 	defer unlock()
-	if err := s.rotatable(ctx); err != nil {
+	names, err = s.rotatable(ctx, names)
+	if err != nil {
 		return err
 	}
 	next, err := credentials.Begin(s.state, names, a.deps.random)
@@ -74,23 +73,44 @@ func runCredentialsRotate(ctx context.Context, a *app, names []string, timeout t
 	return nil
 }
 
-// rotatable refuses where a rotation could not be carried out or not be proven, before anything is written down.
-func (s *session) rotatable(ctx context.Context) error {
+// rotatable refuses where a rotation could not be carried out or not be proven, before anything is written down. It
+// returns the names of the stores: without a word all that the stack runs.
+func (s *session) rotatable(ctx context.Context, names []string) ([]string, error) {
 	containers, err := s.manager.Containers(ctx, s.state.Name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(containers) == 0 {
-		return stack.NotRunning(s.state.Name)
+		return nil, stack.NotRunning(s.state.Name)
+	}
+	names, err = running(containers, names)
+	if err != nil {
+		return nil, err
 	}
 	remembered, err := s.remembered()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(remembered.Credentials) == 0 {
-		return noCredentials(s.state.Name)
+		return nil, noCredentials(s.state.Name)
 	}
-	return s.gatewayAnswers(ctx, remembered)
+	return names, s.gatewayAnswers(ctx, remembered)
+}
+
+// running keeps to the stores that have a container: the profile minimal leaves Grafana out.
+func running(containers []stack.Container, names []string) ([]string, error) {
+	has := func(name string) bool {
+		return slices.ContainsFunc(containers, func(c stack.Container) bool { return c.Component == name })
+	}
+	if len(names) == 0 {
+		return slices.DeleteFunc(credentials.Names(), func(name string) bool { return !has(name) }), nil
+	}
+	for _, name := range names {
+		if !has(name) {
+			return nil, &stack.Error{Text: "the stack does not run " + name, Advice: "docker telemetry ps lists what it runs"}
+		}
+	}
+	return names, nil
 }
 
 func (s *session) gatewayAnswers(ctx context.Context, result settings.Result) error {
@@ -176,6 +196,9 @@ func (s *session) bringIn(ctx context.Context, request settings.Request, wanted,
 		return err
 	}
 	for _, name := range wanted.Rotated() {
+		if _, runs := project.Services[name]; !runs {
+			continue // a profile left it out while the rotation was interrupted
+		}
 		if err := s.adopt(ctx, result, name, unwanted, timeout); err != nil {
 			return err
 		}

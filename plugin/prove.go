@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
-	"github.com/docker/compose/v5/pkg/api"
 
 	"github.com/docker-telemetry/docker-telemetry/certs"
 	"github.com/docker-telemetry/docker-telemetry/internal/settings"
@@ -31,7 +30,7 @@ func (s *session) prove(ctx context.Context, result settings.Result, project *ty
 		return nil, err
 	}
 	const id = "Proof: a marked log line in OpenObserve"
-	s.progress.On(api.Resource{ID: id, Status: api.Working, Text: api.StatusWaiting})
+	s.progress.Waiting(id)
 	defer func() {
 		// Also after Ctrl-C: a probe is ours to clean up.
 		if err := s.manager.RemoveProbes(context.WithoutCancel(ctx), project.Name); err != nil {
@@ -43,10 +42,10 @@ func (s *session) prove(ctx context.Context, result settings.Result, project *ty
 		Find:  func(ctx context.Context, marker string) (bool, error) { return hasLine(ctx, store, marker) },
 	}, timeout)
 	if err != nil {
-		s.progress.On(api.Resource{ID: id, Status: api.Error, Text: api.StatusError})
+		s.progress.Failed(id)
 		return nil, err
 	}
-	s.progress.On(api.Resource{ID: id, Status: api.Done, Text: "Found"})
+	s.progress.Found(id)
 	return &proof, nil
 }
 
@@ -74,8 +73,7 @@ func openObserve(result settings.Result) (*openobserve.Client, error) {
 }
 
 func hasLine(ctx context.Context, store *openobserve.Client, marker string) (bool, error) {
-	now := time.Now()
-	hits, err := store.Search(ctx, fmt.Sprintf(`SELECT _timestamp FROM "docker" WHERE message = '%s'`, marker),
-		now.Add(-10*time.Minute), now.Add(10*time.Minute), 1)
+	from, to := lately()
+	hits, err := store.Search(ctx, fmt.Sprintf(`SELECT _timestamp FROM "docker" WHERE message = '%s'`, marker), from, to, 1)
 	return len(hits) > 0, err
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/docker-telemetry/docker-telemetry/internal/render"
 	"github.com/docker-telemetry/docker-telemetry/internal/settings"
 	"github.com/docker-telemetry/docker-telemetry/internal/state"
-	"github.com/docker-telemetry/docker-telemetry/pipeline"
 	"github.com/docker-telemetry/docker-telemetry/stack"
 	"github.com/docker-telemetry/docker-telemetry/storage/gateway"
 )
@@ -93,7 +92,7 @@ func runStatus(ctx context.Context, a *app, format string) error {
 			return err
 		}
 	} else if len(card.MadeBy) > 0 {
-		printStatus(a, card, nil)
+		printStatus(a, card, proven{})
 	}
 	if card.Healthy {
 		return a.judgeCertificate(card.Certificate, format)
@@ -228,7 +227,7 @@ func (s *session) certificate() (*certificateJSON, error) {
 }
 
 // printCard ends `up`.
-func (s *session) printCard(ctx context.Context, _ settings.Result, proof *pipeline.Proof) error {
+func (s *session) printCard(ctx context.Context, proof proven) error {
 	card, err := s.card(ctx)
 	if err != nil {
 		return err

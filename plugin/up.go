@@ -33,8 +33,8 @@ func newUpCommand(a *app) *cobra.Command {
 		Short: "Start the pipeline, or bring a running one up to date",
 		Long: `Start the pipeline, or bring a running one up to date. Running it again changes nothing.
 
-Certificates and credentials are made on the first run and kept. The command ends when every component is healthy
-and a marked log line was found in OpenObserve. Port, bind address, socket, replicas, profiles and overlays are
+Certificates and credentials are made on the first run and kept. The command ends when every component is healthy,
+a marked log line was found in OpenObserve, and what the profiles add was seen to work. Port, bind address, socket, replicas, profiles and overlays are
 remembered: an up without --profile keeps those that are on, --profile none switches all off.`,
 		Example: `  docker telemetry up
   docker telemetry up --profile otel --profile demo
@@ -96,13 +96,12 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 	if err := s.rotateCertificate(ctx, before.CA, result, !opts.noWait); err != nil {
 		return err
 	}
-	var proof *pipeline.Proof
+	var proof proven
 	if !opts.noVerify && !opts.noWait {
 		if err := s.refuseOtherPassword(ctx, result); err != nil {
 			return err
 		}
-		proof, err = s.prove(ctx, result, project, opts.timeout)
-		if err != nil {
+		if proof, err = s.proveAll(ctx, result, project, opts.timeout); err != nil {
 			return leftRunning(ctx, a.name, err)
 		}
 	}
@@ -110,7 +109,23 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 		return err
 	}
 	s.close()
-	return s.printCard(ctx, result, proof)
+	return s.printCard(ctx, proof)
+}
+
+// proven is what an up has seen to arrive; nothing where it did not look.
+type proven struct {
+	logs   *pipeline.Proof
+	checks []string // of the profiles
+}
+
+// proveAll proves the base pipeline, then what its profiles add.
+func (s *session) proveAll(ctx context.Context, result settings.Result, project *types.Project, timeout time.Duration) (proven, error) {
+	logs, err := s.prove(ctx, result, project, timeout)
+	if err != nil || logs == nil {
+		return proven{}, err
+	}
+	checks, err := s.proveProfiles(ctx, result, timeout)
+	return proven{logs: logs, checks: checks}, err
 }
 
 // sayWhatStays names the volumes of components that are not part of the stack any more: a profile that was switched
@@ -121,7 +136,7 @@ func (s *session) sayWhatStays(ctx context.Context, project *types.Project) erro
 		return err
 	}
 	for _, volume := range stack.Left(project, volumes) {
-		fmt.Fprintf(s.app.deps.stderr, "note: volume %s stays, though nothing uses it now; without its data: docker volume rm %s\n", volume, volume)
+		fmt.Fprintf(s.app.deps.stderr, "note: volume %s stays, though nothing uses it now; remove it with its data: docker volume rm %s\n", volume, volume)
 	}
 	return nil
 }

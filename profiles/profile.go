@@ -89,8 +89,9 @@ type When struct {
 	Host    string `yaml:"host"`    // Native, or a feature that the engine's host has
 }
 
-// Check proves that a profile does what it says; one of its fields is set.
+// Check proves that a profile does what it says; one of Metric, Log and OTLP is set.
 type Check struct {
+	About  string    `yaml:"about"`  // what it proves in a few words; "" shows the query
 	Metric string    `yaml:"metric"` // PromQL that must answer with a series
 	Log    *LogCheck `yaml:"log"`
 	OTLP   string    `yaml:"otlp"` // logs, metrics or traces: sent to the published port and found in its store
@@ -105,6 +106,8 @@ type LogCheck struct {
 // String names the check for a person.
 func (c Check) String() string {
 	switch {
+	case c.About != "":
+		return c.About
 	case c.Log != nil:
 		return fmt.Sprintf("log in stream %s where %s", c.Log.Stream, c.Log.Where)
 	case c.OTLP != "":

@@ -69,6 +69,21 @@ func (p *Progress) On(events ...api.Resource) {
 	p.sink.On(events...)
 }
 
+// Waiting shows that a proof looks for something; Found or Failed ends it.
+func (p *Progress) Waiting(id string) {
+	p.On(api.Resource{ID: id, Status: api.Working, Text: api.StatusWaiting})
+}
+
+// Found ends a proof that held.
+func (p *Progress) Found(id string) {
+	p.On(api.Resource{ID: id, Status: api.Done, Text: "Found"})
+}
+
+// Failed ends a proof that did not.
+func (p *Progress) Failed(id string) {
+	p.On(api.Resource{ID: id, Status: api.Error, Text: api.StatusError})
+}
+
 // Done is called by the SDK at the end of each of its operations, with an inverted success (docker/compose issue
 // 14074). The picture ends with Close.
 func (p *Progress) Done(string, bool) {}

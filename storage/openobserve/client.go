@@ -39,6 +39,15 @@ func (e *StatusError) Error() string {
 // Search runs a SQL query over the log streams between two times and returns the records, at most size.
 // The API wants both times (microseconds); there is no "everything". A stream that does not exist yet is a *StatusError.
 func (c *Client) Search(ctx context.Context, sql string, from, to time.Time, size int) ([]map[string]any, error) {
+	return c.search(ctx, "logs", sql, from, to, size)
+}
+
+// SearchTraces is Search over the streams of traces; a record is a span.
+func (c *Client) SearchTraces(ctx context.Context, sql string, from, to time.Time, size int) ([]map[string]any, error) {
+	return c.search(ctx, "traces", sql, from, to, size)
+}
+
+func (c *Client) search(ctx context.Context, kind, sql string, from, to time.Time, size int) ([]map[string]any, error) {
 	body, err := json.Marshal(map[string]any{"query": map[string]any{
 		"sql": sql, "start_time": from.UnixMicro(), "end_time": to.UnixMicro(), "from": 0, "size": size,
 	}})
@@ -46,7 +55,7 @@ func (c *Client) Search(ctx context.Context, sql string, from, to time.Time, siz
 		return nil, err
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost,
-		c.BaseURL+"/api/"+c.Org+"/_search?type=logs", bytes.NewReader(body))
+		c.BaseURL+"/api/"+c.Org+"/_search?type="+kind, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
