@@ -191,7 +191,7 @@ func profileShow(profile profiles.Profile, change stack.Change, on bool) profile
 	}
 	for _, name := range slices.Sorted(maps.Keys(profile.Options)) {
 		option := profile.Options[name]
-		shown.Options = append(shown.Options, profileOptionJSON{Name: name, Default: option.Default, Values: option.Values, About: option.About})
+		shown.Options = append(shown.Options, profileOptionJSON{Name: name, Default: option.Default, Values: append([]string{}, option.Values...), About: option.About})
 	}
 	for _, check := range profile.Checks {
 		shown.Checks = append(shown.Checks, check.String())
@@ -232,7 +232,11 @@ func printProfile(out io.Writer, profile profiles.Profile, change stack.Change) 
 	}
 	for _, name := range slices.Sorted(maps.Keys(profile.Options)) {
 		option := profile.Options[name]
-		fmt.Fprintf(out, "--%s %s (%s): %s\n", name, strings.Join(option.Values, "|"), option.Default, render.Escape(option.About))
+		values := strings.Join(option.Values, "|")
+		if option.Port {
+			values = "PORT"
+		}
+		fmt.Fprintf(out, "--%s %s (%s): %s\n", name, values, option.Default, render.Escape(option.About))
 	}
 	for _, check := range profile.Checks {
 		fmt.Fprintf(out, "proven by: %s\n", render.Escape(check.String()))

@@ -51,11 +51,7 @@ func newProfilesRmCommand(a *app) *cobra.Command {
 }
 
 func runProfilesRm(ctx context.Context, a *app, name string, yes bool) error {
-	catalog, on, err := a.profiles()
-	if err != nil {
-		return err
-	}
-	profile, err := catalog.Find(name)
+	profile, on, err := a.findToRemove(name)
 	if err != nil {
 		return err
 	}
@@ -70,4 +66,21 @@ func runProfilesRm(ctx context.Context, a *app, name string, yes bool) error {
 		return err
 	}
 	return profiles.Remove(profile)
+}
+
+// findToRemove finds a profile, also one that cannot be read, which keeps every other from being read as well.
+func (a *app) findToRemove(name string) (profiles.Profile, profiles.Selection, error) {
+	catalog, on, err := a.profiles()
+	if err == nil {
+		profile, err := catalog.Find(name)
+		return profile, on, err
+	}
+	root, rootErr := a.deps.root()
+	if rootErr != nil {
+		return profiles.Profile{}, on, rootErr
+	}
+	if broken, there := profiles.Broken(settings.ProfileFolder(root), name); there {
+		return broken, on, nil
+	}
+	return profiles.Profile{}, on, err
 }

@@ -29,10 +29,10 @@ func Load(dir string) (Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+	own, err := read(Folder(dir), dir)
+	if errors.Is(err, fs.ErrNotExist) {
 		return catalog, nil
 	}
-	own, err := read(Folder(dir), dir)
 	if err != nil {
 		return nil, err
 	}
@@ -53,12 +53,21 @@ func Load(dir string) (Catalog, error) {
 
 func read(from fs.FS, dir string) (Catalog, error) {
 	entries, err := fs.ReadDir(from, ".")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	if err != nil {
-		return nil, fmt.Errorf("list the profiles: %w", err)
+		return nil, &Error{Text: fmt.Sprintf("cannot read the folder of profiles %s: %s", dir, cause(err)), Advice: "it is a folder that you can read, or is not there"}
 	}
 	var catalog Catalog
 	for _, entry := range entries {
-		if !entry.IsDir() || entry.Name() == templateFolder {
+		if linked(dir, entry) {
+			return nil, &Error{
+				Text:   fmt.Sprintf("profile %s is a symbolic link", filepath.Join(dir, entry.Name())),
+				Advice: "put the folder itself there: its files are read from nowhere else",
+			}
+		}
+		if !entry.IsDir() || dir == "" && entry.Name() == templateFolder {
 			continue
 		}
 		folder, origin, err := sub(from, dir, entry.Name())
@@ -84,6 +93,15 @@ func read(from fs.FS, dir string) (Catalog, error) {
 	return catalog, nil
 }
 
+// linked reports whether an entry of a user's folder leads to a profile elsewhere.
+func linked(dir string, entry fs.DirEntry) bool {
+	if entry.Type()&fs.ModeSymlink == 0 {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(dir, entry.Name(), File))
+	return err == nil
+}
+
 func sub(from fs.FS, dir, name string) (folder fs.FS, origin string, err error) {
 	if dir != "" {
 		return Folder(filepath.Join(dir, name)), filepath.Join(dir, name), nil
@@ -95,13 +113,29 @@ func sub(from fs.FS, dir, name string) (folder fs.FS, origin string, err error) 
 // Folder is a folder of the user's disk whose files cannot lie outside of it: a symbolic link that leads out is refused.
 type Folder string
 
-// Open opens a file by its slash-separated path below the folder.
+// Open opens a file or a folder by its slash-separated path below the folder. Anything else is refused before it is
+// opened: that waits for a writer where it is a pipe.
 func (f Folder) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
-	return os.OpenInRoot(string(f), filepath.FromSlash(name))
+	root, err := os.OpenRoot(string(f))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	local := filepath.FromSlash(name)
+	info, err := root.Stat(local)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() && !info.IsDir() {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errNoFile}
+	}
+	return root.Open(local)
 }
+
+var errNoFile = errors.New("it is neither a file nor a folder")
 
 func (c Catalog) sort() {
 	slices.SortFunc(c, func(a, b Profile) int { return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Name, b.Name)) })
@@ -109,7 +143,7 @@ func (c Catalog) sort() {
 
 func (c Catalog) find(word string) (Profile, bool) {
 	for _, profile := range c {
-		if profile.Name == word || slices.Contains(profile.Aliases, word) {
+		if profile.is(word) {
 			return profile, true
 		}
 	}

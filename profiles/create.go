@@ -19,12 +19,15 @@ var template embed.FS
 // Create writes a profile of the user's own into dir/name from a template that loads as it is, and returns its folder.
 // A name that is taken or cannot be one is refused, and nothing is overwritten.
 func Create(dir, name string) (string, error) {
-	if !nameShape.MatchString(name) || name == None || name == templateFolder {
+	if !nameShape.MatchString(name) || name == None {
 		return "", &Error{
 			Text: fmt.Sprintf("%q is not a name for a profile", name), Advice: "begin with a letter, then a-z, 0-9 and -, at most 40 characters", Usage: true,
 		}
 	}
 	catalog, err := Load(dir)
+	if err != nil {
+		catalog, err = Shipped() // another profile that is broken is no reason not to make this one
+	}
 	if err != nil {
 		return "", err
 	}
@@ -49,6 +52,18 @@ func Create(dir, name string) (string, error) {
 		}
 		return os.WriteFile(target, []byte(strings.ReplaceAll(string(raw), "NAME", name)), 0o644)
 	})
+}
+
+// Broken returns a profile of the user's own below dir that cannot be read, so that it can be removed all the same.
+func Broken(dir, name string) (Profile, bool) {
+	if !nameShape.MatchString(name) {
+		return Profile{}, false
+	}
+	folder := filepath.Join(dir, name)
+	if _, err := os.Lstat(filepath.Join(folder, File)); err != nil {
+		return Profile{}, false
+	}
+	return Profile{Name: name, Origin: folder}, true
 }
 
 // Remove deletes the folder of a user's own profile.

@@ -3,17 +3,12 @@
 package profiles
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // None is the word that switches all profiles off: `up --profile none`.
@@ -41,6 +36,8 @@ type Profile struct {
 	Origin string `yaml:"-"`
 }
 
+func (p Profile) is(word string) bool { return p.Name == word || slices.Contains(p.Aliases, word) }
+
 // Conflict is a profile that another cannot be combined with, and why.
 type Conflict struct {
 	Profile string `yaml:"profile"`
@@ -58,7 +55,9 @@ type Option struct {
 // takes says, as an error, what a value of the option may be.
 func (o Option) takes(value string) error {
 	if o.Port {
-		if port, err := strconv.Atoi(value); err != nil || port < 1 || port > 65535 {
+		port, err := strconv.Atoi(value)
+		// Written as an overlay and a compose file see it: "+80" and "080" are numbers to Go alone.
+		if err != nil || port < 1 || port > 65535 || strconv.Itoa(port) != value {
 			return errors.New("no port: choose one of 1 to 65535")
 		}
 		return nil
@@ -129,116 +128,6 @@ func Features() map[string]string {
 	}
 }
 
-// nameShape is that of a folder and of a word on the command line.
-var nameShape = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
-
-// File is the name of the file that makes a folder a profile.
-const File = "profile.yaml"
-
-// Read parses the profile in a folder. The error names the file, the line where YAML knows one, and the key.
-func Read(folder fs.FS, origin string) (Profile, error) {
-	raw, err := fs.ReadFile(folder, File)
-	if err != nil {
-		return Profile{}, err
-	}
-	profile := Profile{Files: folder, Origin: origin}
-	decoder := yaml.NewDecoder(bytes.NewReader(raw))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&profile); err != nil && !errors.Is(err, io.EOF) {
-		return Profile{}, &Error{Text: fmt.Sprintf("%s: %s", at(origin, File), yamlCause(err)), Advice: "docker telemetry profiles create NAME writes one that works"}
-	}
-	if len(profile.Parts) == 0 {
-		profile.Parts = []Part{{File: "compose.yaml"}}
-	}
-	if err := profile.check(); err != nil {
-		return Profile{}, &Error{Text: fmt.Sprintf("%s: %s", at(origin, File), err), Advice: "docker telemetry profiles create NAME writes one that works"}
-	}
-	return profile, nil
-}
-
-func at(origin, file string) string {
-	if origin == "" {
-		return file
-	}
-	return origin + "/" + file
-}
-
-// yamlCause is the first line of what the decoder complains about, without its prefix.
-func yamlCause(err error) string {
-	lines := strings.Split(err.Error(), "\n")
-	text := strings.TrimPrefix(lines[0], "yaml: ")
-	if len(lines) > 1 && strings.HasSuffix(text, "unmarshal errors:") {
-		text = strings.TrimSpace(lines[1])
-	}
-	return strings.ReplaceAll(text, " not found in type profiles.Profile", " is not known here")
-}
-
-func (p Profile) check() error {
-	if !nameShape.MatchString(p.Name) || p.Name == None {
-		return fmt.Errorf("name: %q is not a name: begin with a letter, then a-z, 0-9 and -, at most 40 characters", p.Name)
-	}
-	if p.Adds == "" || strings.Contains(p.Adds, "\n") {
-		return errors.New("adds: say in one line what it adds")
-	}
-	for i, part := range p.Parts {
-		if err := p.checkPart(part); err != nil {
-			return fmt.Errorf("parts[%d]: %w", i, err)
-		}
-	}
-	for _, need := range p.Needs {
-		if _, known := Features()[need]; !known {
-			return fmt.Errorf("needs: %q is not known, only %s", need, words(Features()))
-		}
-	}
-	for i, check := range p.Checks {
-		if err := check.check(); err != nil {
-			return fmt.Errorf("checks[%d]: %w", i, err)
-		}
-	}
-	for name, option := range p.Options {
-		if err := option.takes(option.Default); err != nil {
-			return fmt.Errorf("options.%s: the default %q is %w", name, option.Default, err)
-		}
-	}
-	return nil
-}
-
-func (p Profile) checkPart(part Part) error {
-	if !fs.ValidPath(part.File) {
-		return fmt.Errorf("file: %q is not a path inside the profile's folder", part.File)
-	}
-	if _, err := fs.Stat(p.Files, part.File); err != nil {
-		return fmt.Errorf("file: %q is not there", part.File)
-	}
-	if _, known := Features()[part.When.Host]; !known && part.When.Host != "" && part.When.Host != Native {
-		return fmt.Errorf("when.host: %q is not known, only %s and %s", part.When.Host, Native, words(Features()))
-	}
-	if part.When.Option == "" {
-		return nil
-	}
-	name, value, _ := strings.Cut(part.When.Option, "=")
-	if option, known := p.Options[name]; !known || !slices.Contains(option.Values, value) {
-		return fmt.Errorf("when.option: %q is not a value of an option of this profile", part.When.Option)
-	}
-	return nil
-}
-
-func (c Check) check() error {
-	set := 0
-	for _, is := range []bool{c.Metric != "", c.Log != nil, c.OTLP != ""} {
-		if is {
-			set++
-		}
-	}
-	if set != 1 {
-		return errors.New("set one of metric, log, otlp")
-	}
-	if c.OTLP != "" && !slices.Contains([]string{"logs", "metrics", "traces"}, c.OTLP) {
-		return fmt.Errorf("otlp: %q is not one of logs, metrics, traces", c.OTLP)
-	}
-	return nil
-}
-
 // Error is a profile that cannot be used, worded for its user.
 type Error struct {
 	Text, Advice string
@@ -249,12 +138,3 @@ func (e *Error) Error() string { return e.Text }
 
 // Hint says what helps.
 func (e *Error) Hint() string { return e.Advice }
-
-func words[V any](set map[string]V) string {
-	names := make([]string, 0, len(set))
-	for name := range set {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return strings.Join(names, ", ")
-}

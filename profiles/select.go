@@ -71,9 +71,9 @@ func (c Catalog) include(profile Profile, on map[string]Profile) error {
 func (s Selection) compatible() error {
 	for _, profile := range s.Profiles {
 		for _, conflict := range profile.Conflicts {
-			if s.On(conflict.Profile) {
+			if other, on := Catalog(s.Profiles).find(conflict.Profile); on {
 				return &Error{
-					Text:   fmt.Sprintf("profiles %s and %s cannot be combined: %s", profile.Name, conflict.Profile, conflict.Because),
+					Text:   fmt.Sprintf("profiles %s and %s cannot be combined: %s", profile.Name, other.Name, conflict.Because),
 					Advice: "choose one: docker telemetry up --profile " + profile.Name,
 					Usage:  true,
 				}
@@ -83,9 +83,9 @@ func (s Selection) compatible() error {
 	return nil
 }
 
-// On reports whether a profile is part of the selection.
-func (s Selection) On(name string) bool {
-	return slices.ContainsFunc(s.Profiles, func(p Profile) bool { return p.Name == name })
+// On reports whether the profile of a name or alias is part of the selection.
+func (s Selection) On(word string) bool {
+	return slices.ContainsFunc(s.Profiles, func(p Profile) bool { return p.is(word) })
 }
 
 // Needs lists the host features that the selection needs, each with the profiles that need it.

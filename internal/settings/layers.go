@@ -26,10 +26,16 @@ func ProfileFolder(root state.Root) string { return filepath.Join(root.Config, "
 // layer works out which profiles and overlays are on, and puts their compose files into the settings.
 func (s Source) layer(result *Result, request Request) error {
 	file := &result.File
-	if len(file.Profiles) > 0 || len(request.Profiles) > 0 {
+	switch {
+	case slices.Equal(request.Profiles, []string{profiles.None}):
+		file.Profiles = nil // reads no profile: a broken one must not be in the way of switching it off
+	case len(file.Profiles) > 0 || len(request.Profiles) > 0:
 		if err := s.selectProfiles(result, request); err != nil {
 			return err
 		}
+	}
+	if err := s.refuseIdleOptions(result, request); err != nil {
+		return err
 	}
 	if len(request.Overlays) > 0 {
 		overlays, err := absolute(request.Overlays)
@@ -62,6 +68,9 @@ func absolute(paths []string) ([]string, error) {
 	}
 	var all []string
 	for _, path := range paths {
+		if path == "" {
+			return nil, &stack.Error{Text: "-f names no file", Advice: "docker telemetry up -f overlay.yaml", Usage: true}
+		}
 		whole, err := filepath.Abs(path)
 		if err != nil {
 			return nil, fmt.Errorf("find overlay %q: %w", path, err)
@@ -80,9 +89,12 @@ func (s Source) selectProfiles(result *Result, request Request) error {
 	}
 	file := &result.File
 	before := remembered(catalog, file.Profiles)
-	asked := file.Profiles
-	if len(request.Profiles) > 0 {
-		asked = request.Profiles
+	asked := request.Profiles
+	if len(asked) == 0 {
+		asked = file.Profiles
+		if err := refuseGone(catalog, asked); err != nil {
+			return err
+		}
 	}
 	selection, err := catalog.Select(asked)
 	if err != nil {
@@ -108,6 +120,51 @@ func (s Source) selectProfiles(result *Result, request Request) error {
 	result.Notes = notes
 	for _, fragment := range fragments {
 		result.Settings.Layers = append(result.Settings.Layers, layerOf(fragment))
+	}
+	return nil
+}
+
+// refuseGone stops where a remembered profile is there no more: a user's own that was removed or renamed.
+func refuseGone(catalog profiles.Catalog, names []string) error {
+	var gone, left []string
+	for _, name := range names {
+		if _, err := catalog.Find(name); err != nil {
+			gone = append(gone, name)
+		} else {
+			left = append(left, name)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	if len(left) == 0 {
+		left = []string{profiles.None}
+	}
+	return &stack.Error{
+		Text:   fmt.Sprintf("profile %s is on, and is there no more", strings.Join(gone, " and ")),
+		Advice: "put it back, or go on without: docker telemetry up --profile " + strings.Join(left, ","),
+	}
+}
+
+// refuseIdleOptions stops where an option is asked for whose profile is off: it would be remembered and do nothing.
+func (s Source) refuseIdleOptions(result *Result, request Request) error {
+	for _, name := range slices.Sorted(maps.Keys(request.Options)) {
+		if _, used := result.Settings.Options[name]; used {
+			continue
+		}
+		catalog, err := Catalog(s.Root)
+		if err != nil {
+			return err
+		}
+		for _, profile := range catalog {
+			if _, has := profile.Options[name]; has {
+				return &stack.Error{
+					Text:   fmt.Sprintf("--%s is an option of profile %s, which is off", name, profile.Name),
+					Advice: fmt.Sprintf("docker telemetry up --profile %s --%s %s", profile.Name, name, request.Options[name]), Usage: true,
+				}
+			}
+		}
+		return &stack.Error{Text: fmt.Sprintf("no profile has an option %q", name), Advice: "docker telemetry profiles ls", Usage: true}
 	}
 	return nil
 }
@@ -141,9 +198,12 @@ func (s Source) needs(selection profiles.Selection, file *state.File) error {
 	needs := selection.Needs()
 	for _, need := range slices.Sorted(maps.Keys(needs)) {
 		if !found[need] {
+			who := "profile " + needs[need][0] + " needs"
+			if len(needs[need]) > 1 {
+				who = "profiles " + strings.Join(needs[need], " and ") + " need"
+			}
 			return &stack.Error{
-				Text: fmt.Sprintf("profile %s needs %s, and %s has none",
-					strings.Join(needs[need], " and "), profiles.Features()[need], s.Engine.Name),
+				Text:   fmt.Sprintf("%s %s, and %s has none", who, profiles.Features()[need], s.Engine.Name),
 				Advice: "leave it out: docker telemetry profiles ls", Usage: true,
 			}
 		}
