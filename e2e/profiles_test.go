@@ -45,11 +45,11 @@ func TestProfiles(t *testing.T) {
 		t.Run([]string{"even", "odd"}[half], func(t *testing.T) {
 			t.Parallel()
 			e := newOtelEnv(t)
-			e.up("--no-verify", "--otlp-grpc-port", strconv.Itoa(e.grpc), "--otlp-http-port", strconv.Itoa(e.http))
+			e.up("--no-verify")
 			base := e.composition()
 			for i, names := range combinations(t) {
 				if i%2 == half {
-					t.Run(strings.Join(names, "+"), func(t *testing.T) { combines(t, e.env, names) })
+					t.Run(strings.Join(names, "+"), func(t *testing.T) { combines(t, e, names) })
 				}
 			}
 			t.Run("none", func(t *testing.T) { switchesOff(t, e.env, base) })
@@ -58,7 +58,7 @@ func TestProfiles(t *testing.T) {
 }
 
 // combines goes over to a combination from whatever ran before.
-func combines(t *testing.T, e *env, names []string) {
+func combines(t *testing.T, e *otelEnv, names []string) {
 	catalog, err := profiles.Shipped()
 	assert.NilError(t, err)
 	selection, err := catalog.Select(names)
@@ -67,14 +67,17 @@ func combines(t *testing.T, e *env, names []string) {
 	for _, name := range names {
 		args = append(args, "--profile", name)
 	}
+	if selection.On("otel") {
+		args = append(args, "--otlp-grpc-port", strconv.Itoa(e.grpc), "--otlp-http-port", strconv.Itoa(e.http))
+	}
 	r := e.telemetry(args...)
 	assert.Equal(t, r.code, 0, "%s", r)
 	for _, check := range selection.Checks() {
 		assert.Assert(t, strings.Contains(r.stderr, "Proof: "+check.String()+" Found"), "%s was not proven:\n%s", check, r)
 	}
 	assert.Assert(t, e.status().Healthy)
-	runsExactly(t, e)
-	arrives(t, e, "level=error ")
+	runsExactly(t, e.env)
+	arrives(t, e.env, "level=error ")
 }
 
 // runsExactly requires that the engine has the components of the project, with their replicas, and no other.
