@@ -205,17 +205,26 @@ func profileShow(profile profiles.Profile, change stack.Change, on bool) profile
 	return shown
 }
 
+// fileCount leaves the paths to `config --diff` and JSON: ten of them do not fit a table.
+func fileCount(files []string) string {
+	if len(files) == 0 {
+		return ""
+	}
+	return strconv.Itoa(len(files))
+}
+
 func printProfile(out io.Writer, profile profiles.Profile, change stack.Change) {
 	fmt.Fprintf(out, "%s: %s\n\n", profile.Name, render.Escape(profile.Adds))
 	rows := make([][]string, 0, len(change.Services))
 	for _, service := range change.Services {
 		rows = append(rows, []string{
 			service.How, service.Name, strconv.Itoa(service.Replicas), units.BytesSize(float64(service.Memory)),
-			strings.Join(service.Ports, ", "), strings.Join(service.Files, ", "),
+			strings.Join(service.Ports, ", "), fileCount(service.Files),
 		})
 	}
 	render.Table(out, []string{"change", "component", "replicas", "memory", "ports", "new files"}, rows)
 	fmt.Fprintf(out, "\nmemory limits: %s in all, %s without it\n", units.BytesSize(float64(change.After)), units.BytesSize(float64(change.Before)))
+	fmt.Fprintf(out, "every line that differs: docker telemetry config --profile %s --diff\n", profile.Name)
 	line := func(name string, words []string) {
 		if len(words) > 0 {
 			fmt.Fprintf(out, "%s: %s\n", name, render.Escape(strings.Join(words, ", ")))

@@ -34,8 +34,9 @@ func newUpCommand(a *app) *cobra.Command {
 		Long: `Start the pipeline, or bring a running one up to date. Running it again changes nothing.
 
 Certificates and credentials are made on the first run and kept. The command ends when every component is healthy,
-a marked log line was found in OpenObserve, and what the profiles add was seen to work. Port, bind address, socket, replicas, profiles and overlays are
-remembered: an up without --profile keeps those that are on, --profile none switches all off.`,
+a marked log line was found in OpenObserve, and what the profiles add was seen to work. Port, bind address, socket,
+replicas, profiles and overlays are remembered: an up without --profile keeps those that are on, --profile none
+switches all off.`,
 		Example: `  docker telemetry up
   docker telemetry up --profile otel --profile demo
   docker telemetry up -f overlay.yaml
