@@ -100,20 +100,29 @@ func (e *env) hasSeries(query string) error {
 // The error is the transport's: a store may not be there while it is recreated.
 func (e *env) call(login, method, path, body string) (string, error) {
 	e.t.Helper()
+	text, _, err := e.ask(login, method, path, body)
+	return text, err
+}
+
+// ask is call with the status of the answer; no login is none.
+func (e *env) ask(login, method, path, body string) (answer string, status int, err error) {
+	e.t.Helper()
 	if e.client == nil {
 		e.client, e.logins = e.newClient(), e.credentials()
 	}
 	request, err := http.NewRequestWithContext(e.t.Context(), method, fmt.Sprintf("https://localhost:%d%s", e.port, path), strings.NewReader(body))
 	assert.NilError(e.t, err)
 	request.Header.Set("Content-Type", "application/json")
-	request.SetBasicAuth(e.logins[login][0], e.logins[login][1])
+	if login != "" {
+		request.SetBasicAuth(e.logins[login][0], e.logins[login][1])
+	}
 	response, err := e.client.Do(request)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	defer response.Body.Close()
 	raw, err := io.ReadAll(response.Body)
-	return string(raw), err
+	return string(raw), response.StatusCode, err
 }
 
 func (e *env) newClient() *http.Client {

@@ -3,8 +3,8 @@
 # tags that stack/bundle/images.env pins, and behave like their originals where the stack can tell the difference:
 # user, entry point, paths, and the tools that health checks use.
 #
-# real:      nginx, VictoriaMetrics, RabbitMQ, Valkey (Debian packages), node-exporter, OpenTelemetry collector (Go; of its
-#            receivers redis, rabbitmq and mongodb are stand-ins)
+# real:      nginx, VictoriaMetrics, RabbitMQ, Valkey and its exporter (Debian packages), node-exporter, OpenTelemetry collector
+#            (Go; of its receivers redis, rabbitmq and mongodb are stand-ins)
 # stand-in:  Vector (agent, aggregator), OpenObserve, Grafana: the Go module in this folder
 # not built: MongoDB: neither a package nor a stand-in exists; the profile that brings it brings its stand-in
 set -euo pipefail
@@ -15,7 +15,7 @@ readonly IMAGES_ENV=$LAB/../../stack/bundle/images.env
 readonly CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/docker-telemetry-lab
 readonly LABEL=io.github.docker-telemetry.lab
 readonly SUITE=forky
-readonly COMPONENTS=(nginx victoriametrics rabbitmq valkey node-exporter otelcol agent aggregator openobserve grafana)
+readonly COMPONENTS=(nginx victoriametrics rabbitmq valkey valkey-exporter node-exporter otelcol agent aggregator openobserve grafana)
 readonly BUSYBOX=docker-telemetry-lab/busybox:1
 
 # The classic builder is in every engine and needs no plugin; BuildKit can be asked for.
@@ -372,6 +372,7 @@ image_version() { # KEY IMAGE
 	nginx | curl) package_version "$2" "$1" ;;
 	victoriametrics) package_version "$2" victoria-metrics ;;
 	rabbitmq | valkey) package_version "$2" "$1-server" ;;
+	valkey-exporter) package_version "$2" prometheus-redis-exporter ;;
 	busybox) docker run --rm --network none "$2" busybox | sed -nE '1s/^BusyBox v([^ ]+).*/busybox \1/p' ;;
 	node-exporter) printf 'node_exporter %s' "$(pinned_version "$1")" ;;
 	otelcol) printf 'otelcol-contrib %s' "$(pinned_version "$1")" ;;

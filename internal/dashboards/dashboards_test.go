@@ -21,7 +21,9 @@ var mayBeMissing = regexp.MustCompile(`_errors_total\{job=~?"vector-|_discarded_
 	`zo_ingest_errors|zo_storage_|zo_ingest_wal_used_bytes|status!~|> 0 or on\(\)|` +
 	// Of the collector: signals that nobody has sent yet, and failures. Block I/O: some kernels count none.
 	`otelcol_[a-z_]+_(?:log_records|spans)|otelcol_(?:receiver_refused|exporter_send_failed|exporter_enqueue_failed)|` +
-	`otelcol_receiver_\(\?:refused|container_blockio_`)
+	`otelcol_receiver_\(\?:refused|container_blockio_|` +
+	// A broker need not have queues.
+	`rabbitmq_detailed_queue_`)
 
 func TestCommittedFilesAreCurrent(t *testing.T) {
 	want := map[string]int{}
