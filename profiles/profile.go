@@ -84,6 +84,7 @@ type Part struct {
 // When is a condition; all that is set must hold.
 type When struct {
 	Profile string `yaml:"profile"` // another profile is on
+	Without string `yaml:"without"` // another profile is off
 	Option  string `yaml:"option"`  // an option has a value, as "otlp=plain"
 	Host    string `yaml:"host"`    // Native, or a feature that the engine's host has
 }

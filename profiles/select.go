@@ -169,6 +169,7 @@ func (s Selection) Fragments(options map[string]string, host func(string) bool) 
 		for _, part := range profile.Parts {
 			switch {
 			case part.When.Profile != "" && !s.On(part.When.Profile):
+			case part.When.Without != "" && s.On(part.When.Without):
 			case part.When.Option != "" && !chosen(options, part.When.Option):
 			case part.When.Host != "" && !host(part.When.Host):
 				if part.Otherwise != "" {

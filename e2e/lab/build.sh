@@ -5,8 +5,8 @@
 #
 # real:      nginx, VictoriaMetrics, RabbitMQ, Valkey and its exporter (Debian packages), node-exporter, OpenTelemetry collector
 #            (Go; of its receivers redis, rabbitmq and mongodb are stand-ins)
-# stand-in:  Vector (agent, aggregator), OpenObserve, Grafana: the Go module in this folder
-# not built: MongoDB: neither a package nor a stand-in exists; the profile that brings it brings its stand-in
+# stand-in:  Vector (agent, aggregator), OpenObserve, Grafana: the Go module in this folder; MongoDB: FerretDB, which speaks
+#            its protocol and keeps the data, behind a proxy of ours
 set -euo pipefail
 
 LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,8 +15,10 @@ readonly IMAGES_ENV=$LAB/../../stack/bundle/images.env
 readonly CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/docker-telemetry-lab
 readonly LABEL=io.github.docker-telemetry.lab
 readonly SUITE=forky
-readonly COMPONENTS=(nginx victoriametrics rabbitmq valkey valkey-exporter node-exporter otelcol agent aggregator openobserve grafana)
+readonly COMPONENTS=(nginx victoriametrics rabbitmq valkey valkey-exporter mongodb node-exporter otelcol agent aggregator openobserve grafana)
 readonly BUSYBOX=docker-telemetry-lab/busybox:1
+# The last of its line that needs no PostgreSQL.
+readonly FERRETDB=1.24.2
 
 # The classic builder is in every engine and needs no plugin; BuildKit can be asked for.
 export DOCKER_BUILDKIT=${DOCKER_BUILDKIT:-0}
@@ -195,6 +197,15 @@ compile_otelcol() { # OUT
 	)
 }
 
+compile_ferretdb() { # OUT
+	local source=$WORK/ferretdb
+	# It refuses to start without the file that its own release makes, and a module's files must not be touched where they are.
+	cp -r "$(go mod download -json "github.com/FerretDB/FerretDB@v$FERRETDB" | sed -nE 's/^\t"Dir": "(.*)",$/\1/p')" "$source"
+	chmod -R u+w "$source"
+	printf 'v%s' "$FERRETDB" >"$source/build/version/version.txt"
+	go -C "$source" build -trimpath -mod=readonly -ldflags='-s -w' -o "$1" ./cmd/ferretdb
+}
+
 compile_lab() { # PACKAGE
 	go -C "$LAB" build -trimpath -ldflags='-s -w' -o "$CACHE/bin/$1" "./$1"
 }
@@ -208,6 +219,9 @@ compile() { # NAME TOOLCHAIN
 	otelcol-contrib)
 		cached_binary "$1" \
 			"$({ echo "$2"; pinned_version otelcol; declare -f compile_otelcol; hash_folder "$LAB/otelcol"; } | hash_stdin)" compile_otelcol
+		;;
+	ferretdb)
+		cached_binary "$1" "$({ echo "$2"; echo "$FERRETDB"; declare -f compile_ferretdb; } | hash_stdin)" compile_ferretdb
 		;;
 	*) compile_lab "$1" ;;
 	esac
@@ -231,10 +245,11 @@ compile_all() { # NAME...
 	done
 }
 
-binary_of() { # KEY
+binaries_of() { # KEY
 	case $1 in
 	agent | aggregator) echo vector ;;
 	openobserve | grafana) echo "$1" ;;
+	mongodb) echo mongod mongotools ferretdb ;;
 	node-exporter) echo node_exporter ;;
 	otelcol) echo otelcol-contrib ;;
 	esac
@@ -350,13 +365,15 @@ make_context() { # KEY DIR
 	busybox) busybox_rootfs "$2/rootfs" ;;
 	aggregator | otelcol) from_rootfs etc/ssl/certs/ca-certificates.crt "$2/ca-certificates.crt" ;;
 	esac
-	binary=$(binary_of "$1")
-	[ -z "$binary" ] || { await_binary "$binary"; cp "$CACHE/bin/$binary" "$2/"; }
+	for binary in $(binaries_of "$1"); do
+		await_binary "$binary"
+		cp "$CACHE/bin/$binary" "$2/"
+	done
 }
 
 image_kind() { # KEY
 	case $1 in
-	agent | aggregator | openobserve | grafana) echo stand-in ;;
+	agent | aggregator | openobserve | grafana | mongodb) echo stand-in ;;
 	*) echo real ;;
 	esac
 }
@@ -466,8 +483,9 @@ main() {
 	use_apt_proxy
 
 	for key in "${ONLY[@]}"; do
-		name=$(binary_of "$key")
-		[ -z "$name" ] || [[ " ${names[*]:-} " == *" $name "* ]] || names+=("$name")
+		for name in $(binaries_of "$key"); do
+			[[ " ${names[*]:-} " == *" $name "* ]] || names+=("$name")
+		done
 	done
 	# A group of its own, so that an interrupted build ends its compilers too.
 	set -m

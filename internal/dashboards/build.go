@@ -28,7 +28,7 @@ const Dir = "stack/bundle/config/grafana/dashboards"
 
 // All returns every dashboard of the bundle and of the profiles, in the order in which they are listed to people.
 func All() []Dashboard {
-	return []Dashboard{pipeline(), host(), victoriaMetrics(), logsVolume(), containers(), collector(), rabbitmq(), valkey()}
+	return []Dashboard{pipeline(), host(), victoriaMetrics(), logsVolume(), containers(), collector(), rabbitmq(), valkey(), mongodb()}
 }
 
 // Folder is where the generated file is kept, from the root of the module: a profile's dashboard is one of its files.

@@ -190,7 +190,7 @@ func allQueries(t *testing.T) []Query {
 func bundleText(t *testing.T) string {
 	t.Helper()
 	var files []string
-	for _, pattern := range []string{"stack/bundle/config/ag*/*.yaml", "profiles/*/config/agent/*.yaml", "profiles/*/config/collector/docker.yaml"} {
+	for _, pattern := range []string{"stack/bundle/config/ag*/*.yaml", "profiles/*/config/agent/*.yaml", "profiles/*/config/collector/docker.yaml", "profiles/mongodb/config/collector/*.yaml"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		assert.NilError(t, err)
 		files = append(files, found...)
