@@ -33,6 +33,7 @@ require (
 	go.opentelemetry.io/otel/sdk/log/logtest v0.22.0
 	go.opentelemetry.io/otel/sdk/metric v1.46.0
 	go.yaml.in/yaml/v3 v3.0.5
+	go.yaml.in/yaml/v4 v4.0.0-rc.6
 	golang.org/x/sys v0.48.0
 	google.golang.org/grpc v1.84.0
 	gotest.tools/v3 v3.5.2
@@ -149,7 +150,6 @@ require (
 	go.opentelemetry.io/otel v1.46.0
 	go.opentelemetry.io/otel/metric v1.46.0 // indirect
 	go.opentelemetry.io/otel/trace v1.46.0
-	go.yaml.in/yaml/v4 v4.0.0-rc.6 // indirect
 	golang.org/x/sync v0.23.0
 	golang.org/x/text v0.41.0 // indirect
 )

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/credentials"
+	"github.com/docker-telemetry/docker-telemetry/internal/syntax"
 )
 
 // File is the name of the file that makes a folder a profile.
@@ -29,11 +30,9 @@ const (
 
 var (
 	// nameShape is that of a folder and of a word on the command line.
-	nameShape = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
-	// yamlComplaint is how the decoder words an error; the line is not always known.
-	yamlComplaint = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(.*)$`)
-	unknownField  = regexp.MustCompile(`^field (.*) not found in type \S+$`)
-	wrongType     = regexp.MustCompile("^cannot unmarshal !!(\\w+)(?: `(.*)`)? into (\\S+)$")
+	nameShape    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
+	unknownField = regexp.MustCompile(`^field (.*) not found in type \S+$`)
+	wrongType    = regexp.MustCompile("^cannot unmarshal !!(\\w+)(?: `(.*)`)? into (\\S+)$")
 )
 
 // Read parses the profile in a folder. A folder without a profile.yaml is an fs.ErrNotExist; every other error is an
@@ -131,19 +130,13 @@ func located(file string, raw []byte, err error) string {
 		}
 		return fmt.Sprintf("%s: %s: %s", file, known.key, known.text)
 	}
+	line, text := syntax.Where(raw, err)
 	var types *yaml.TypeError
-	text := err.Error()
 	if errors.As(err, &types) && len(types.Errors) > 0 {
-		text = types.Errors[0]
+		line, text = syntax.Where(raw, errors.New(types.Errors[0]))
 	}
-	text, _, _ = strings.Cut(text, "\n")
-	parts := yamlComplaint.FindStringSubmatch(text)
-	if parts == nil {
-		return file + ": " + text
-	}
-	line, text := parts[1], parts[2]
-	if line != "" {
-		file += ":" + line
+	if line > 0 {
+		file = fmt.Sprintf("%s:%d", file, line)
 	}
 	if field := unknownField.FindStringSubmatch(text); field != nil {
 		return fmt.Sprintf("%s: %s: it is not known here", file, field[1])
@@ -214,14 +207,13 @@ func child(node *yaml.Node, step string) *yaml.Node {
 }
 
 // keyAt returns the last key at the top of the file that begins at or before a line, with a colon, "" for none.
-func keyAt(root *yaml.Node, line string) string {
-	last, err := strconv.Atoi(line)
+func keyAt(root *yaml.Node, line int) string {
 	key := ""
-	if err != nil || root.Kind != yaml.DocumentNode || root.Content[0].Kind != yaml.MappingNode {
+	if root.Kind != yaml.DocumentNode || root.Content[0].Kind != yaml.MappingNode {
 		return key
 	}
 	for i := 0; i < len(root.Content[0].Content); i += 2 {
-		if name := root.Content[0].Content[i]; name.Line <= last {
+		if name := root.Content[0].Content[i]; name.Line <= line {
 			key = name.Value + ": "
 		}
 	}

@@ -65,12 +65,11 @@ func TestReadTakesTheLeast(t *testing.T) {
 // Every error names the file, the line where there is one, and the key.
 func TestReadRefuses(t *testing.T) {
 	const good = "name: mine\nadds: one line\n"
-	// The lines of what is no YAML at all are the decoder's own, which counts some of them one too low.
 	for _, tc := range []struct{ name, text, want string }{
 		{"nothing", "", `profile.yaml: name: "" is not a name: begin with a letter, then a-z, 0-9 and -, at most 40 characters`},
 		{"a list", "- a\n", "profile.yaml:1: it is a list, not a mapping"},
-		{"no YAML", good + "x: [\n", "profile.yaml:3: did not find expected node content"},
-		{"a tab", good + "\tx: 1\n", "profile.yaml:2: found a tab character that violates indentation"},
+		{"no YAML", good + "x: [\n", "profile.yaml:4: did not find expected node content"},
+		{"a tab", good + "\tx: 1\n", "profile.yaml:3: found a tab character that violates indentation"},
 		{"two documents", good + "---\n" + good, "profile.yaml: it holds more than one document"},
 		{"a key twice", good + "rank: 1\nrank: 2\n", `profile.yaml:4: mapping key "rank" already defined at line 3`},
 		{"an unknown key", good + "author: me\n", "profile.yaml:3: author: it is not known here"},

@@ -198,7 +198,7 @@ func renderBundled(file string, settings Settings) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return renderConfig(file, string(raw), data)
+	return renderConfig(string(raw), data)
 }
 
 // hostFiles renders each file of the bundle that names the host, and takes it apart.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -23,76 +24,99 @@ type Layer struct {
 	Shipped bool   // ours: its config files are templates, and it may do what a user's layer may not
 }
 
-// read returns a file of the layer; key is the place that names it.
-func (l Layer) read(key, file string) (string, error) {
+// read returns a config file of the layer. The error is its cause alone.
+func (l Layer) read(file string) (string, error) {
 	clean := path.Clean(file)
 	if !fs.ValidPath(clean) {
-		return "", &Error{
-			Text:   fmt.Sprintf("%s: %s: %q leaves the folder of the overlay", l.Name, key, file),
-			Advice: "put the file beside the overlay", Usage: true,
-		}
+		return "", fmt.Errorf("%q leaves the overlay's folder", file)
 	}
-	opened, err := l.Files.Open(clean)
-	if err == nil {
-		defer opened.Close()
-		// Bounded, because an engine takes a config through its API in one piece.
-		raw, readErr := io.ReadAll(io.LimitReader(opened, maxConfig+1))
-		if readErr == nil && len(raw) <= maxConfig {
-			return string(raw), nil
-		}
-		err = readErr
-		if err == nil {
-			err = fmt.Errorf("it has more than %d bytes", maxConfig)
-		}
+	raw, err := l.bytes(clean, maxConfig)
+	if err != nil {
+		return "", fmt.Errorf("cannot read %q: %s", file, lastCause(err))
 	}
-	return "", &Error{
-		Text: fmt.Sprintf("%s: %s: cannot read %q: %s", l.Name, key, file, lastCause(err)), Advice: "put the file beside the overlay", Err: err, Usage: true,
-	}
+	return string(raw), nil
 }
 
+// bytes returns a file of the layer that is not larger than it should be.
+func (l Layer) bytes(file string, limit int64) ([]byte, error) {
+	opened, err := l.Files.Open(path.Clean(file))
+	if err != nil {
+		return nil, err
+	}
+	defer opened.Close()
+	raw, err := io.ReadAll(io.LimitReader(opened, limit+1))
+	if err == nil && int64(len(raw)) > limit {
+		err = fmt.Errorf("it has more than %d bytes", limit)
+	}
+	return raw, err
+}
+
+// maxConfig bounds a config file, because an engine takes it through its API in one piece.
 const maxConfig = 8 << 20
 
-// templated reports whether the layer's config file is a template. A user's is one only on demand: [[ means something
+// templated reports whether the layer's config is a template. A user's is one only on demand: [[ means something
 // in TOML and in a shell.
 func (l Layer) templated(extensions types.Extensions) bool {
 	wanted, _ := extensions["x-template"].(bool)
 	return l.Shipped || wanted
 }
 
-// owners says which layer's folder the file of each config and secret stands in: that of the last that names one.
-type owners struct{ configs, secrets map[string]Layer }
+// documents are the layers of a project in the order they are merged.
+type documents []document
+
+// at words an error about a key of the project, with the last layer that says something there.
+func (all documents) at(keys []string, format string, values ...any) *Error {
+	key := strings.Join(keys, ".")
+	for _, document := range slices.Backward(all) {
+		if node := document.find(keys...); node != nil {
+			return document.at(node, key, format, values...)
+		}
+	}
+	return &Error{Text: key + ": " + fmt.Sprintf(format, values...), Advice: overlayAdvice, Usage: true}
+}
+
+// owner returns the layer whose folder the file at a key stands in: that of the last that names one.
+func (all documents) owner(keys ...string) Layer {
+	for _, document := range slices.Backward(all) {
+		if document.find(keys...) != nil {
+			return document.layer
+		}
+	}
+	return Layer{Files: noFiles{}}
+}
+
+type noFiles struct{}
+
+func (noFiles) Open(name string) (fs.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+}
 
 // merge loads the layers as Compose merges files.
-func merge(ctx context.Context, name string, environment types.Mapping, layers []Layer) (*types.Project, owners, error) {
-	found := owners{configs: map[string]Layer{}, secrets: map[string]Layer{}}
+func merge(ctx context.Context, name string, environment types.Mapping, layers []Layer) (*types.Project, documents, error) {
+	all := make(documents, 0, len(layers))
 	files := make([]types.ConfigFile, 0, len(layers))
 	for _, layer := range layers {
-		raw, err := fs.ReadFile(layer.Files, path.Clean(layer.File))
+		raw, err := layer.bytes(layer.File, maxDocument)
 		if err != nil {
-			return nil, found, &Error{Text: fmt.Sprintf("cannot read %s: %s", layer.Name, lastCause(err)), Advice: "look at its path", Err: err, Usage: !layer.Shipped}
+			return nil, nil, &Error{Text: fmt.Sprintf("cannot read %s: %s", layer.Name, lastCause(err)), Advice: "look at its path", Err: err, Usage: !layer.Shipped}
 		}
-		document, err := parseDocument(layer, raw)
+		document, err := parseDocument(layer, raw, environment)
 		if err != nil {
-			return nil, found, err
-		}
-		for section, of := range map[string]map[string]Layer{"configs": found.configs, "secrets": found.secrets} {
-			for _, key := range document.withFile(section) {
-				of[key] = layer
-			}
+			return nil, nil, err
 		}
 		if !layer.Shipped {
-			if raw, err = document.checked(environment); err != nil {
-				return nil, found, err
+			if raw, err = document.checked(); err != nil {
+				return nil, nil, err
 			}
 		}
-		files = append(files, types.ConfigFile{Filename: layer.Name, Content: raw})
+		all, files = append(all, document), append(files, types.ConfigFile{Filename: layer.Name, Content: raw})
 	}
 	project, err := loadFiles(ctx, name, environment, files)
 	if err != nil {
-		return nil, found, blame(ctx, name, environment, layers, files, err)
+		return nil, nil, blame(ctx, name, environment, all, files, err)
 	}
 	project.ComposeFiles = []string{"docker-telemetry/compose.yaml"}
-	return project, found, nil
+	return project, all, nil
 }
 
 func loadFiles(ctx context.Context, name string, environment types.Mapping, files []types.ConfigFile) (*types.Project, error) {
@@ -100,30 +124,42 @@ func loadFiles(ctx context.Context, name string, environment types.Mapping, file
 		o.SetProjectName(name, true)
 		// Paths in the bundle name embedded files; on a Windows client resolving would also turn /proc into C:\proc.
 		o.ResolvePaths = false
+		o.ResourceLoaders = []loader.ResourceLoader{extendedFiles{}}
 	})
 }
 
-// blame finds the layer that breaks the project, the first without which it loads, and says where in it. Compose names
-// a key of the merged project and no file.
-func blame(ctx context.Context, name string, environment types.Mapping, layers []Layer, files []types.ConfigFile, err error) error {
+// extendedFiles finds a file that a service extends by the whole path that checked gave it. Compose's own loader would
+// make the paths in that file relative to the root folder, and read them from wherever the caller stands.
+type extendedFiles struct{}
+
+func (extendedFiles) Accept(file string) bool { return filepath.IsAbs(file) }
+
+func (extendedFiles) Load(_ context.Context, file string) (string, error) { return file, nil }
+
+func (extendedFiles) Dir(file string) string { return filepath.Dir(file) }
+
+// blame finds the layer that breaks the project and says where in it. Compose names a key of the merged project and no
+// file. It is the first layer up to which the same is said; where another breaks earlier, the first that breaks: a later
+// one may have mended that.
+func blame(ctx context.Context, name string, environment types.Mapping, all documents, files []types.ConfigFile, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	for i := 1; i <= len(files); i++ {
-		_, partErr := loadFiles(ctx, name, environment, files[:i])
-		if partErr == nil {
-			continue
+	breaks, cause := -1, err
+	for i := range files {
+		_, partErr := loadFiles(ctx, name, environment, files[:i+1])
+		if partErr != nil && partErr.Error() == err.Error() {
+			breaks, cause = i, partErr
+			break
 		}
-		if layers[i-1].Shipped {
-			return fmt.Errorf("load %s: %w", layers[i-1].Name, partErr)
+		if partErr != nil && breaks < 0 {
+			breaks, cause = i, partErr
 		}
-		document, parseErr := parseDocument(layers[i-1], files[i-1].Content)
-		if parseErr != nil {
-			return parseErr
-		}
-		return document.explain(partErr)
 	}
-	return fmt.Errorf("load the project: %w", err)
+	if breaks < 0 || all[breaks].layer.Shipped {
+		return fmt.Errorf("load %s: %w", all[max(breaks, 0)].layer.Name, cause)
+	}
+	return all[breaks].explain(cause, all[:breaks])
 }
 
 // dropWithoutService takes out what is about a service that the project does not have: configs that say so by x-for,
@@ -147,7 +183,7 @@ func dropWithoutService(project *types.Project) *types.Project {
 // for a program that takes its fragments as arguments.
 type configArguments struct{ prefix, folder string }
 
-func appendConfigArguments(project *types.Project) error {
+func appendConfigArguments(project *types.Project, all documents) error {
 	for name, service := range project.Services {
 		raw, said := service.Extensions["x-config-args"].(map[string]any)
 		if !said {
@@ -157,7 +193,7 @@ func appendConfigArguments(project *types.Project) error {
 		folder, _ := raw["folder"].(string)
 		args := configArguments{prefix: prefix, folder: strings.TrimSuffix(folder, "/") + "/"}
 		if prefix == "" || folder == "" {
-			return fmt.Errorf("services.%s.x-config-args: set prefix and folder", name)
+			return all.at([]string{"services", name, "x-config-args"}, "set prefix and folder")
 		}
 		var targets []string
 		for _, mount := range service.Configs {

@@ -5,9 +5,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,21 +51,30 @@ func Load(ctx context.Context, bundle fs.FS, settings Settings) (*types.Project,
 	}
 	base := Layer{Name: "the bundle", File: "compose.yaml", Files: bundle, Shipped: true}
 	layers := append([]Layer{base}, settings.Layers...)
-	project, owners, err := merge(ctx, settings.Name, environment, layers)
+	project, all, err := merge(ctx, settings.Name, environment, layers)
 	if err != nil {
 		return nil, err
 	}
 	project = dropWithoutService(project)
-	if err := appendConfigArguments(project); err != nil {
+	if err := appendConfigArguments(project, all); err != nil {
 		return nil, err
 	}
-	if err := inlineConfigs(project, owners, settings); err != nil {
+	if err := checkUIs(project, all); err != nil {
 		return nil, err
 	}
-	if err := inlineSecrets(project, owners, settings.Secrets); err != nil {
+	if err := inlineConfigs(project, all, settings); err != nil {
+		return nil, err
+	}
+	if err := inlineSecrets(project, all, settings.Secrets); err != nil {
 		return nil, err
 	}
 	finishServices(project, settings)
+	if err := checkReplicas(project, settings.Scale, all); err != nil {
+		return nil, err
+	}
+	if err := checkPublished(project, all); err != nil {
+		return nil, err
+	}
 	labelResources(project)
 	return project, nil
 }
@@ -98,22 +109,25 @@ func Images(bundle fs.FS) (map[string]string, error) {
 	return pins, nil
 }
 
-// inlineConfigs renders each config file and puts its text into the project.
-func inlineConfigs(project *types.Project, owners owners, settings Settings) error {
+// inlineConfigs renders each config and puts its text into the project.
+func inlineConfigs(project *types.Project, all documents, settings Settings) error {
 	data, err := templateData(project, settings)
 	if err != nil {
 		return err
 	}
-	for name, config := range project.Configs {
-		if config.File == "" {
-			continue
+	for _, name := range slices.Sorted(maps.Keys(project.Configs)) {
+		config := project.Configs[name]
+		what, content := "content", config.Content
+		if config.File != "" {
+			what = "file"
+			if content, err = all.owner("configs", name, "file").read(config.File); err != nil {
+				return all.at([]string{"configs", name, "file"}, "%s", err)
+			}
 		}
-		content, err := owners.configs[name].read("configs."+name, config.File)
-		if err == nil && owners.configs[name].templated(config.Extensions) {
-			content, err = renderConfig(config.File, content, data)
-		}
-		if err != nil {
-			return fmt.Errorf("config %q: %w", name, err)
+		if all.owner("configs", name, what).templated(config.Extensions) {
+			if content, err = renderConfig(content, data); err != nil {
+				return all.at([]string{"configs", name, what}, "its template, %s", templateCause(err))
+			}
 		}
 		config.Content, config.File = content, ""
 		project.Configs[name] = config
@@ -127,9 +141,20 @@ func templateData(project *types.Project, settings Settings) (map[string]any, er
 	return map[string]any{"Project": settings.Name, "Host": settings.Host, "UIs": uis, "services": project.Services}, err
 }
 
-func renderConfig(file, text string, data map[string]any) (string, error) {
+// templateCause is what text/template complains about, without the names that it gives things.
+func templateCause(err error) string {
+	found := templateError.FindStringSubmatch(err.Error())
+	if found == nil {
+		return err.Error()
+	}
+	return "line " + found[1] + ": " + found[2]
+}
+
+var templateError = regexp.MustCompile(`(?s)^template: text:(\d+)(?::\d+)?: (?:executing "text" at )?(.*)$`)
+
+func renderConfig(text string, data map[string]any) (string, error) {
 	services, _ := data["services"].(types.Services)
-	parsed, err := template.New(file).Delims("[[", "]]").Option("missingkey=error").Funcs(template.FuncMap{
+	parsed, err := template.New("text").Delims("[[", "]]").Option("missingkey=error").Funcs(template.FuncMap{
 		"vrl": vrlString,
 		"has": func(service string) bool { _, there := services[service]; return there },
 	}).Parse(text)
@@ -155,9 +180,10 @@ func vrlString(text string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "{{", `\{{`).Replace(text) + `"`
 }
 
-func inlineSecrets(project *types.Project, owners owners, contents map[string]string) error {
-	for name, secret := range project.Secrets {
-		content, err := secretContent(name, secret, owners, contents)
+func inlineSecrets(project *types.Project, all documents, contents map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(project.Secrets)) {
+		secret := project.Secrets[name]
+		content, err := secretContent(name, secret, all, contents)
 		if err != nil {
 			return err
 		}
@@ -170,36 +196,56 @@ func inlineSecrets(project *types.Project, owners owners, contents map[string]st
 
 // secretContent finds a secret where its definition says: made by us, in a file of its layer, or put together from
 // others by x-content.
-func secretContent(name string, secret types.SecretConfig, owners owners, contents map[string]string) (string, error) {
+func secretContent(name string, secret types.SecretConfig, all documents, contents map[string]string) (string, error) {
 	if text, composed := secret.Extensions["x-content"].(string); composed {
-		return composeSecret(name, text, contents)
+		content, err := composeSecret(text, contents)
+		if err != nil {
+			return "", all.at([]string{"secrets", name, "x-content"}, "%s", err)
+		}
+		return content, nil
 	}
 	if secret.File != "" {
-		return owners.secrets[name].read("secrets."+name, secret.File)
+		content, err := all.owner("secrets", name, "file").read(secret.File)
+		if err != nil {
+			return "", all.at([]string{"secrets", name, "file"}, "%s", err)
+		}
+		return content, nil
 	}
 	content, known := contents[name]
 	if !known || content == "" {
-		return "", fmt.Errorf("secret %q of the bundle has no content", name)
+		refusal := all.at([]string{"secrets", name}, "it has no content")
+		if refusal.Usage {
+			refusal.Advice = "your shell's variables take no part; give it a file: file: ./" + name
+		}
+		return "", refusal
 	}
 	return content, nil
 }
 
-func composeSecret(name, text string, contents map[string]string) (string, error) {
-	parsed, err := template.New(name).Delims("[[", "]]").Funcs(template.FuncMap{"secret": func(other string) (string, error) {
+func composeSecret(text string, contents map[string]string) (string, error) {
+	var unknown string
+	parsed, err := template.New("text").Delims("[[", "]]").Funcs(template.FuncMap{"secret": func(other string) (string, error) {
 		if contents[other] == "" {
-			return "", fmt.Errorf("there is no secret %q", other)
+			unknown = other
+			return "", errNoSecret
 		}
 		return contents[other], nil
 	}}).Parse(text)
 	if err != nil {
-		return "", fmt.Errorf("secret %q: %w", name, err)
+		return "", errors.New("its template, " + templateCause(err))
 	}
 	var out strings.Builder
-	if err := parsed.Execute(&out, nil); err != nil {
-		return "", fmt.Errorf("secret %q: %w", name, err)
+	err = parsed.Execute(&out, nil)
+	if errors.Is(err, errNoSecret) {
+		return "", fmt.Errorf("there is no secret %q", unknown)
+	}
+	if err != nil {
+		return "", errors.New("its template, " + templateCause(err))
 	}
 	return out.String(), nil
 }
+
+var errNoSecret = errors.New("there is no such secret")
 
 func finishServices(project *types.Project, settings Settings) {
 	for name, service := range project.Services {

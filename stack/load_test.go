@@ -130,11 +130,13 @@ func TestLoadRefuses(t *testing.T) {
 		change func(fstest.MapFS, *stack.Settings)
 		want   string
 	}{
-		{"a secret without content", func(_ fstest.MapFS, s *stack.Settings) { s.Secrets["gateway_key"] = "" }, `secret "gateway_key" of the bundle has no content`},
-		{"a config file that is missing", func(b fstest.MapFS, _ *stack.Settings) { delete(b, "config/agent/logs.yaml") }, `config "agent-logs"`},
+		{"a secret without content", func(_ fstest.MapFS, s *stack.Settings) { s.Secrets["gateway_key"] = "" }, "secrets.gateway_key: it has no content"},
+		{"a config file that is missing", func(b fstest.MapFS, _ *stack.Settings) {
+			delete(b, "config/agent/logs.yaml")
+		}, `configs.agent-logs.file: cannot read "./config/agent/logs.yaml": file does not exist`},
 		{"a template that asks for what nobody gives", func(b fstest.MapFS, _ *stack.Settings) {
 			b["config/agent/logs.yaml"].Data = []byte("[[.Nothing]]")
-		}, `config "agent-logs"`},
+		}, `configs.agent-logs.file: its template, line 1: <.Nothing>: map has no entry for key "Nothing"`},
 		{"an image that is not pinned", func(b fstest.MapFS, _ *stack.Settings) { b["images.env"].Data = []byte("") }, "AGENT_IMAGE"},
 		{"a compose file with an unknown key", func(b fstest.MapFS, _ *stack.Settings) {
 			b["compose.yaml"].Data = append(b["compose.yaml"].Data, "\nnonsense: 1\n"...)

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -25,7 +26,7 @@ func UIs(project *types.Project) ([]UI, error) {
 	for name, service := range project.Services {
 		ui, said, err := uiOf(name, service)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("services.%s.x-ui: %w", name, err)
 		}
 		if said {
 			uis = append(uis, ui)
@@ -63,12 +64,12 @@ func uiOf(name string, service types.ServiceConfig) (ui UI, said bool, err error
 	ui.About, _ = raw["about"].(string)
 	ui.Rank, _ = raw["rank"].(int)
 	if ui.Name == "" || ui.Path != "" && (!strings.HasPrefix(ui.Path, "/") || strings.ContainsAny(ui.Path, " \t\n")) {
-		return UI{}, true, &Error{
-			Text: fmt.Sprintf("services.%s.x-ui: set name, and a path that begins with / and has no space", name), Advice: "docker telemetry config shows the project", Usage: true,
-		}
+		return UI{}, true, errNoUI
 	}
 	return ui, true, nil
 }
+
+var errNoUI = errors.New("set name, and a path that begins with / and has no space")
 
 // label is what UILabel holds: rank, path and name.
 func (ui UI) label() string { return fmt.Sprintf("%d %s %s", ui.Rank, ui.Path, ui.Name) }

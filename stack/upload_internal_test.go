@@ -4,10 +4,12 @@ import (
 	"archive/tar"
 	"errors"
 	"io"
+	"io/fs"
 	"strings"
 	"testing"
 
 	"github.com/compose-spec/compose-go/v2/types"
+	"go.yaml.in/yaml/v3"
 	"gotest.tools/v3/assert"
 
 	"github.com/docker-telemetry/docker-telemetry/stack/bundle"
@@ -73,14 +75,14 @@ func unpack(t *testing.T, project *types.Project, service types.ServiceConfig) (
 // everySecret gives each secret of the bundle a content.
 func everySecret(t *testing.T) map[string]string {
 	t.Helper()
-	_, err := Load(t.Context(), bundle.FS(), Settings{Name: "telemetry", Bind: "127.0.0.1", Port: 8082, DockerSocket: "/s"})
+	raw, err := fs.ReadFile(bundle.FS(), "compose.yaml")
+	assert.NilError(t, err)
+	compose, err := parseDocument(Layer{Shipped: true}, raw, nil)
+	assert.NilError(t, err)
 	secrets := map[string]string{}
-	for err != nil {
-		_, rest, found := strings.Cut(err.Error(), `secret "`)
-		assert.Assert(t, found, err)
-		name, _, _ := strings.Cut(rest, `"`)
-		secrets[name] = "content of " + name
-		_, err = Load(t.Context(), bundle.FS(), Settings{Name: "telemetry", Bind: "127.0.0.1", Port: 8082, DockerSocket: "/s", Secrets: secrets})
-	}
+	assert.NilError(t, each(compose.find("secrets"), func(name, _ *yaml.Node) error {
+		secrets[name.Value] = "content of " + name.Value
+		return nil
+	}))
 	return secrets
 }
