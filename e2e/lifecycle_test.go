@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"fmt"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,19 +11,6 @@ import (
 
 	"gotest.tools/v3/assert"
 )
-
-// After each scaling the balancer must send to every live replica and to no other, and logs must still arrive.
-func TestScale(t *testing.T) {
-	e := newEnv(t)
-	e.up()
-	for _, replicas := range []int{5, 1} {
-		e.ok(e.telemetry("scale", fmt.Sprintf("aggregator=%d", replicas)))
-		assert.Equal(t, e.ready("aggregator"), replicas)
-		e.writeLine(t, 5*time.Second)
-	}
-	e.up()
-	assert.Equal(t, e.ready("aggregator"), 1, "the scale is remembered")
-}
 
 // A second `up` must recreate nothing.
 func TestUpTwice(t *testing.T) {

@@ -262,7 +262,7 @@ func TestRotationHalfDone(t *testing.T) {
 	assert.NilError(t, r.up())
 	_, err := credentials.Begin(r.state, []string{"grafana"}, rand.NewChaCha8([32]byte{2}))
 	assert.NilError(t, err)
-	err = runScale(t.Context(), r.app, []string{"aggregator=3"}, time.Second)
+	err = runScale(t.Context(), r.app, []string{"aggregator=3"}, scaleOptions{timeout: time.Second})
 	assert.Error(t, err, `a rotation of the credentials of stack "telemetry" was interrupted`)
 	assert.Equal(t, hintOf(err), "docker telemetry up finishes it")
 	assert.NilError(t, runCredentialsShow(t.Context(), r.app, nil, "env"))

@@ -2,32 +2,44 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/docker-telemetry/docker-telemetry/internal/render"
 	"github.com/docker-telemetry/docker-telemetry/internal/settings"
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
+type scaleOptions struct {
+	timeout time.Duration
+	format  string
+}
+
 func newScaleCommand(a *app) *cobra.Command {
-	timeout := startTimeout
+	opts := scaleOptions{timeout: startTimeout, format: "table"}
 	cmd := &cobra.Command{
 		Use:   "scale COMPONENT=N...",
 		Short: "Set the number of replicas, and remember it",
-		Long: `Set the number of replicas, and remember it for the next up. It returns when every replica is healthy and the
-balancer sends to each of them and to no other, as measured; the balancer is not reloaded for it.`,
-		Example:           `  docker telemetry scale aggregator=3`,
+		Long: `Set the number of replicas, 1 to 50, and remember it for the next up. It returns when every replica is healthy and
+receives: marked batches without an event go through the balancer, and each replica must take its share of them, the
+balancer sending to no other. A share more than 20 % off an even one, or a replica that takes nothing, ends with exit
+code 3 and the cause. A replica that goes ends when the stores have what it holds.`,
+		Example: `  docker telemetry scale aggregator=3
+  docker telemetry scale aggregator=5 --format json`,
 		Args:              argsBetween(1, -1, "COMPONENT=N, for example aggregator=3"),
 		ValidArgsFunction: completeScale,
-		RunE:              func(cmd *cobra.Command, args []string) error { return runScale(cmd.Context(), a, args, timeout) },
+		RunE:              func(cmd *cobra.Command, args []string) error { return runScale(cmd.Context(), a, args, opts) },
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "How long to wait for health")
+	cmd.Flags().DurationVar(&opts.timeout, "timeout", opts.timeout, "How long to wait for health, and then for the shares (20s at most)")
+	addFormat(cmd, &opts.format, "table", "json")
 	return cmd
 }
 
-func runScale(ctx context.Context, a *app, pairs []string, timeout time.Duration) error {
+func runScale(ctx context.Context, a *app, pairs []string, opts scaleOptions) error {
 	scale, err := stack.ParseScale(pairs)
 	if err != nil {
 		return err
@@ -60,16 +72,61 @@ func runScale(ctx context.Context, a *app, pairs []string, timeout time.Duration
 	if err := s.state.Save(result.File); err != nil {
 		return err
 	}
-	if err := s.manager.Scale(ctx, project, timeout); err != nil {
+	balance, err := s.manager.Scale(ctx, project, opts.timeout)
+	s.close()
+	var uneven *stack.UnevenError
+	if err != nil && !errors.As(err, &uneven) {
 		return leftRunning(ctx, a.name, err)
 	}
-	s.close()
-	for name, replicas := range scale {
-		if replicas == 1 {
-			fmt.Fprintf(a.deps.stdout, "%s: 1 replica, the balancer sends to it\n", name)
-			continue
-		}
-		fmt.Fprintf(a.deps.stdout, "%s: %d replicas, the balancer sends to each of them\n", name, replicas)
+	if printErr := printBalance(a, balance, opts.format, err == nil); printErr != nil {
+		return printErr
 	}
+	if uneven != nil {
+		return &codeError{code: exitFindings, err: err}
+	}
+	return nil
+}
+
+// shareRow is a replica in the JSON of `scale`: documented in docs/reference/json.md, only added to.
+type shareRow struct {
+	Name    string    `json:"name"`
+	Address string    `json:"address"`
+	Lanes   []laneRow `json:"lanes"`
+}
+
+type laneRow struct {
+	Lane     string  `json:"lane"`
+	Requests int     `json:"requests"`
+	Share    float64 `json:"share"`
+}
+
+func printBalance(a *app, balance stack.Balance, format string, even bool) error {
+	if format == "json" {
+		rows := make([]shareRow, 0, len(balance.Replicas))
+		for _, replica := range balance.Replicas {
+			row := shareRow{Name: replica.Name, Address: replica.Address, Lanes: []laneRow{}}
+			for _, lane := range replica.Lanes {
+				row.Lanes = append(row.Lanes, laneRow{Lane: lane.Lane, Requests: lane.Requests, Share: lane.Share})
+			}
+			rows = append(rows, row)
+		}
+		return render.JSON(a.deps.stdout, map[string]any{
+			"schemaVersion": 1, "component": stack.Aggregator, "even": even,
+			"settledSeconds": math.Round(10*balance.Settled.Seconds()) / 10, "replicas": rows,
+		})
+	}
+	header := []string{"replica", "address"}
+	for _, lane := range stack.Lanes() {
+		header = append(header, lane.Name)
+	}
+	rows := make([][]string, 0, len(balance.Replicas))
+	for _, replica := range balance.Replicas {
+		row := []string{replica.Name, replica.Address}
+		for _, lane := range replica.Lanes {
+			row = append(row, fmt.Sprintf("%.0f %% (%d)", 100*lane.Share, lane.Requests))
+		}
+		rows = append(rows, row)
+	}
+	render.Table(a.deps.stdout, header, rows)
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 
 	cliplugin "github.com/docker/cli/cli-plugins/plugin"
 	"github.com/docker/cli/cli/command"
+	"github.com/docker/go-units"
 	"github.com/rogpeppe/go-internal/testscript"
 	"gotest.tools/v3/golden"
 
@@ -176,6 +177,18 @@ func (b *bench) engineCommand(ts *testscript.TestScript, _ bool, args []string) 
 		if arg(3) != "" {
 			b.engine.Says[arg(1)] = ts.ReadFile(arg(3))
 		}
+	case "memory": // BYTES
+		size, err := units.RAMInBytes(arg(1))
+		ts.Check(err)
+		b.engine.Memory = size
+	case "deaf": // CONTAINER: an aggregator that takes no batch
+		b.engine.Deaf = map[string]bool{arg(1): true}
+	case "favours": // CONTAINER: the balancer sends it nearly everything
+		b.engine.Favourite = arg(1)
+	case "lag": // DURATION: until the balancer sees a change
+		lag, err := time.ParseDuration(arg(1))
+		ts.Check(err)
+		b.engine.BalancerLag = lag
 	case "heal": // COMPONENT
 		b.engine.Heal(arg(1))
 	case "container": // NAME IMAGE PORT [LABEL=VALUE...]: not ours

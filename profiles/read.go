@@ -25,7 +25,7 @@ const File = "profile.yaml"
 const (
 	maxFile = 1 << 20 // bytes of a profile.yaml
 	// MaxReplicas is what `up --scale` takes at most, and so a profile may ask for.
-	MaxReplicas = 64
+	MaxReplicas = 50
 )
 
 var (

@@ -249,18 +249,7 @@ func (m *Manager) dialGateway(ctx context.Context, gateway Container) (net.Conn,
 			return conn, err
 		}
 	}
-	attached, err := m.attach(ctx, gateway.ID, client.ExecCreateOptions{
-		Cmd: []string{"busybox", "nc", "127.0.0.1", "8082"}, AttachStdin: true, AttachStdout: true,
-	})
-	if err != nil {
-		return nil, err
-	}
-	answers, writer := io.Pipe()
-	go func() {
-		_, err := stdcopy.StdCopy(writer, io.Discard, attached.Reader)
-		writer.CloseWithError(err)
-	}()
-	return tunnel{Conn: attached.Conn, answers: answers}, nil
+	return m.netcat(ctx, gateway.ID, "127.0.0.1", "8082")
 }
 
 // tunnel is a connection whose answers come framed, as the engine sends a command's output.
@@ -276,11 +265,11 @@ func (t tunnel) Close() error { return errors.Join(t.Conn.Close(), t.answers.Clo
 func (m *Manager) attach(ctx context.Context, id string, options client.ExecCreateOptions) (client.ExecAttachResult, error) {
 	created, err := m.Docker.ExecCreate(ctx, id, options)
 	if err != nil {
-		return client.ExecAttachResult{}, fmt.Errorf("run %q in the gateway: %w", options.Cmd[0], err)
+		return client.ExecAttachResult{}, fmt.Errorf("run %q in a container: %w", options.Cmd[0], err)
 	}
 	attached, err := m.Docker.ExecAttach(ctx, created.ID, client.ExecAttachOptions{})
 	if err != nil {
-		return client.ExecAttachResult{}, fmt.Errorf("run %q in the gateway: %w", options.Cmd[0], err)
+		return client.ExecAttachResult{}, fmt.Errorf("run %q in a container: %w", options.Cmd[0], err)
 	}
 	return attached, nil
 }

@@ -29,7 +29,7 @@ func Components() []string {
 }
 
 // MaxReplicas bounds `scale`: at 256 MiB each, more is a typing error on the machines this is for.
-const MaxReplicas = 64
+const MaxReplicas = 50
 
 // inOrder sorts names of components: those of the base stack in the order of the data, then others in the alphabet's.
 func inOrder(a, b string) int {
@@ -123,6 +123,12 @@ func onceBecause(name string) string {
 		return "two would read every log twice, and its disk buffer takes a lock"
 	case Gateway:
 		return "it publishes the port"
+	case Balancer:
+		return "the agent knows one address, and nginx spreads more than the aggregators can take"
+	case NodeExporter:
+		return "a second one would count the same host again"
+	case DockerProxy:
+		return "only the agent asks it"
 	default:
 		return "a second one would do nothing"
 	}

@@ -1,13 +1,10 @@
 package stack
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -15,8 +12,6 @@ import (
 	"unicode"
 
 	"github.com/compose-spec/compose-go/v2/types"
-	"github.com/moby/moby/api/pkg/stdcopy"
-	"github.com/moby/moby/client"
 	"go.yaml.in/yaml/v3"
 	"gotest.tools/v3/assert"
 
@@ -80,72 +75,42 @@ func FuzzParseScale(f *testing.F) {
 	})
 }
 
-// oneExec is an engine on which any command prints out.
-type oneExec struct {
-	Docker
-	out []byte
-}
-
-func (oneExec) ExecCreate(context.Context, string, client.ExecCreateOptions) (client.ExecCreateResult, error) {
-	return client.ExecCreateResult{ID: "exec"}, nil
-}
-
-func (e oneExec) ExecAttach(context.Context, string, client.ExecAttachOptions) (client.ExecAttachResult, error) {
-	var framed bytes.Buffer
-	// Frames of the size of a pipe, as an engine sends them.
-	for chunk := range slices.Chunk(e.out, 4096) {
-		header := [8]byte{byte(stdcopy.Stdout)}
-		header[6], header[7] = byte(len(chunk)>>8), byte(len(chunk))
-		framed.Write(header[:])
-		framed.Write(chunk)
-	}
-	_, far := net.Pipe()
-	hijacked := client.NewHijackedResponse(far, "")
-	hijacked.Reader = bufio.NewReader(&framed)
-	return client.ExecAttachResult{HijackedResponse: hijacked}, nil
-}
-
-// FuzzPicks: every address of an X-Replica header is picked, once, without its port, in order; and nothing is made up.
-func FuzzPicks(f *testing.F) {
-	for _, seed := range []struct{ addresses, noise string }{
-		{"\x0a\x00\x00\x01\x0a\x00\x00\x02", ""},
-		{"\x0a\x00\x00\x01\x0a\x00\x00\x01\x0a\x00\x00\x03", "\n"},
-		{"", "  X-Replica: aggregators_logs\r\n"},
-		{"", "X-Replica:\n"},
-		{"", "x-replica: ,,\n"},
-		{"", "X-Replica: 10.0.0.1:6000, 10.0.0.2:6000 : unix:/x\n"},
-		{"\x0a\x00\x00\x01", "  X-Replica: \xff:\x1b[31m\n"},
+// FuzzAnswer: of an answer every address is taken in order, without its port, the last one as who took the batch unless
+// nobody did; and nothing is made up.
+func FuzzAnswer(f *testing.F) {
+	for _, seed := range []struct{ addresses, noise, status string }{
+		{"\x0a\x00\x00\x01\x0a\x00\x00\x02", "", "0"},
+		{"\x0a\x00\x00\x01\x0a\x00\x00\x01\x0a\x00\x00\x03", ", ", "14"},
+		{"", "aggregators_logs", "14"},
+		{"", ",,", ""},
+		{"", "10.0.0.1:6000, 10.0.0.2:6000 : unix:/x", "0"},
+		{"\x0a\x00\x00\x01", ", \xff:\x1b[31m", "-1"},
 	} {
-		f.Add([]byte(seed.addresses), []byte(seed.noise))
+		f.Add([]byte(seed.addresses), seed.noise, seed.status)
 	}
-	f.Fuzz(func(t *testing.T, addresses, noise []byte) {
-		var headers bytes.Buffer
-		var want []string
+	f.Fuzz(func(t *testing.T, addresses []byte, noise, status string) {
+		var want, header []string
 		for quad := range slices.Chunk(addresses, 4) {
-			if len(quad) < 4 {
-				break
+			if len(quad) == 4 {
+				want = append(want, netip.AddrFrom4([4]byte(quad)).String())
+				header = append(header, want[len(want)-1]+":6001")
 			}
-			address := netip.AddrFrom4([4]byte(quad))
-			want = append(want, address.String())
-			// The second was tried after the first did not answer.
-			fmt.Fprintf(&headers, "  X-Replica: %s:6001, %s:6001\r\n", want[0], address)
 		}
-		headers.Write(noise)
-		manager := Manager{Docker: oneExec{out: headers.Bytes()}}
-		picked, err := manager.picks(t.Context(), "balancer", 1)
-		assert.NilError(t, err)
-		assert.Assert(t, slices.IsSorted(picked), "%q", picked)
-		assert.Equal(t, len(slices.Compact(slices.Clone(picked))), len(picked), "%q", picked)
-		for _, address := range want {
-			assert.Assert(t, slices.Contains(picked, address), "%s in %q", address, picked)
+		said := strings.Join(header, ", ") + noise
+		answer := answerOf(&http.Response{
+			StatusCode: http.StatusOK, Header: http.Header{replicaHeader: {said}, "Grpc-Status": {status}},
+		})
+		all := answer.tried
+		if answer.replica != "" {
+			all = append(slices.Clone(all), answer.replica)
 		}
-		for _, host := range picked {
-			assert.Assert(t, strings.Contains(headers.String(), host), "%q is made up", host)
-			assert.Assert(t, !strings.ContainsAny(host, ",\n"), "%q", host)
+		assert.Assert(t, answer.replica == "" || status != "14")
+		assert.Assert(t, !answer.well() || status == "0")
+		for _, host := range all {
+			assert.Assert(t, strings.Contains(said, host), "%q is made up", host)
 		}
-		if len(noise) == 0 {
-			slices.Sort(want)
-			assert.DeepEqual(t, picked, slices.Compact(want))
+		if noise == "" {
+			assert.Assert(t, slices.Equal(all, want), "%q of %q", all, said)
 		}
 	})
 }

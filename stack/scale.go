@@ -1,115 +1,258 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"net"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
+	"golang.org/x/sync/errgroup"
 )
 
-// Scale brings the project's replica counts about and returns when every replica is ready and the balancer sends to
-// each of them and to no other. project already carries the new counts.
-func (m *Manager) Scale(ctx context.Context, project *types.Project, timeout time.Duration) error {
+const (
+	// balancedIn bounds the wait for the balancer: it asks Docker's DNS every 2 s (config/balancer/nginx.conf) and gives
+	// a dead replica up after a connect timeout of 1 s.
+	balancedIn = 20 * time.Second
+	// MaxSkew is how far a replica's share of the requests may be from an even one.
+	MaxSkew = 0.2
+	// A look is cheap and repeated until the balancer knows each replica; a measurement is large enough for a share.
+	lookRounds, measureRounds = 4, 20
+)
+
+// Scale brings the project's replica counts about and returns when every replica is ready and, as measured, gets an
+// even share of the requests. A replica that has to go gets SIGTERM and its stop_grace_period: Vector takes no more,
+// and ends when the stores have what it holds; what it does not take any more the agent sends again.
+// project already carries the new counts.
+func (m *Manager) Scale(ctx context.Context, project *types.Project, timeout time.Duration) (Balance, error) {
 	if err := m.Up(ctx, project, UpOptions{Wait: true, WaitTimeout: timeout}); err != nil {
-		return err
+		return Balance{}, err
 	}
-	return m.WaitBalanced(ctx, project.Name, balancedIn)
+	return m.WaitBalanced(ctx, project.Name, min(timeout, balancedIn))
 }
 
-// balancedIn bounds the wait for the balancer: it asks Docker's DNS every 2 s (config/balancer/nginx.conf) and gives
-// a dead replica up after a connect timeout of 1 s.
-const balancedIn = 20 * time.Second
+// Balance is one measurement: which replicas there are, and which of them got the marked requests.
+type Balance struct {
+	Replicas []Share
+	Strays   []string      // addresses the balancer sent to that are no replica's
+	Lost     []string      // answers that no replica gave, by lane
+	Settled  time.Duration // until each replica and nothing else was seen to get requests, from when all were healthy
+}
 
-// WaitBalanced returns when the balancer picks each running aggregator and nothing else, on both lanes.
-func (m *Manager) WaitBalanced(ctx context.Context, name string, timeout time.Duration) error {
-	deadline := time.Now().Add(timeout)
-	for {
-		state, err := m.balance(ctx, name)
-		if err != nil || state.even() {
-			return err
+// Share is what one replica got.
+type Share struct {
+	Name    string // of the container
+	Address string
+	Lanes   []LaneShare // in the order of Lanes
+}
+
+// LaneShare counts marked requests of one lane.
+type LaneShare struct {
+	Lane     string
+	Requests int
+	Share    float64 // of those that were answered, 0 to 1
+	Refused  int     // the replica was tried and did not answer
+	Said     string  // its answer, where it was not well
+}
+
+// Skew is how far the lane's share is from an even one among that many replicas: 0.2 is 20 %.
+func (s LaneShare) Skew(replicas int) float64 {
+	return s.Share*float64(replicas) - 1
+}
+
+// UnevenError says that the replicas run and do not get what they should.
+type UnevenError struct {
+	Stack   string
+	Cause   string
+	Balance Balance
+}
+
+func (e *UnevenError) Error() string {
+	return fmt.Sprintf("the aggregators of %q do not share the load: %s", e.Stack, e.Cause)
+}
+
+// Hint names the log in which the cause is.
+func (e *UnevenError) Hint() string {
+	return "docker telemetry logs balancer aggregator"
+}
+
+// WaitBalanced returns when each running aggregator, and nothing else, gets an even share of marked requests on every
+// lane. Where that does not come about, the error is an *UnevenError.
+func (m *Manager) WaitBalanced(ctx context.Context, name string, timeout time.Duration) (Balance, error) {
+	began := time.Now()
+	var settled time.Duration
+	for rounds := lookRounds; ; {
+		balance, err := m.measure(ctx, name, rounds)
+		balance.Settled = settled
+		if err != nil {
+			return balance, err
 		}
-		if time.Now().After(deadline) {
-			return &Error{
-				Text:   fmt.Sprintf("the balancer of %q sends to %s, but the aggregators are %s", name, list(state.picked), list(state.live)),
-				Advice: "look at its log: docker telemetry logs balancer",
-			}
+		problem := balance.problem(rounds == measureRounds)
+		switch {
+		case problem == "" && rounds == measureRounds:
+			return balance, nil
+		case problem == "":
+			settled, rounds = time.Since(began), measureRounds
+			continue
+		case time.Since(began) > timeout:
+			return balance, &UnevenError{Stack: name, Cause: problem, Balance: balance}
 		}
+		rounds = lookRounds
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return balance, ctx.Err()
 		case <-time.After(pollEvery):
 		}
 	}
 }
 
-// balance is one measurement: who is alive, and whom the balancer picked in several rounds.
-type balance struct{ live, picked []string }
+// problem is the first thing that is wrong, in one line, or "".
+func (b Balance) problem(measured bool) string {
+	if len(b.Strays) > 0 {
+		return "the balancer still sends to " + strings.Join(b.Strays, ", ") + ", where no replica is"
+	}
+	for _, replica := range b.Replicas {
+		for _, lane := range replica.Lanes {
+			if lane.Requests == 0 || lane.Refused > 0 {
+				return fmt.Sprintf("%s (%s) %s", replica.Name, replica.Address, lane.silence())
+			}
+		}
+	}
+	if len(b.Lost) > 0 {
+		return b.Lost[0]
+	}
+	for _, replica := range b.Replicas {
+		for _, lane := range replica.Lanes {
+			if measured && math.Abs(lane.Skew(len(b.Replicas))) > MaxSkew {
+				return fmt.Sprintf("%s gets %.0f %% of the %s lane, an even share of %d is %.0f %%",
+					replica.Name, 100*lane.Share, lane.Lane, len(b.Replicas), 100/float64(len(b.Replicas)))
+			}
+		}
+	}
+	return ""
+}
 
-func (b balance) even() bool { return slices.Equal(b.live, b.picked) }
+// silence says why a replica got nothing.
+func (s LaneShare) silence() string {
+	switch {
+	case s.Said != "":
+		return fmt.Sprintf("refuses the %s lane: %s", s.Lane, s.Said)
+	case s.Refused > 0:
+		return fmt.Sprintf("does not answer on the %s lane", s.Lane)
+	default:
+		return fmt.Sprintf("gets nothing on the %s lane: the balancer does not know its address", s.Lane)
+	}
+}
 
-func (m *Manager) balance(ctx context.Context, name string) (balance, error) {
+func (m *Manager) measure(ctx context.Context, name string, rounds int) (Balance, error) {
+	replicas, balancer, err := m.balanced(ctx, name)
+	if err != nil {
+		return Balance{}, err
+	}
+	if len(replicas) == 0 {
+		return Balance{}, &Error{Text: fmt.Sprintf("no aggregator of %q runs", name), Advice: "docker telemetry up"}
+	}
+	lanes := Lanes()
+	answers := make([][]laneAnswer, len(lanes))
+	group, asking := errgroup.WithContext(ctx)
+	for i, lane := range lanes {
+		group.Go(func() error {
+			client := m.dialLane(balancer, lane)
+			defer client.close()
+			for range rounds * len(replicas) {
+				answer, err := client.push(asking)
+				if err != nil {
+					return err
+				}
+				answers[i] = append(answers[i], answer)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		if ctx.Err() != nil {
+			return Balance{}, ctx.Err()
+		}
+		return Balance{}, &Error{Text: fmt.Sprintf("the balancer of %q cannot be asked: %v", name, err), Advice: "docker telemetry logs balancer", Err: err}
+	}
+	return tally(replicas, answers), nil
+}
+
+// balanced finds the replicas, by name, and the container of the balancer.
+func (m *Manager) balanced(ctx context.Context, name string) (replicas []Share, balancer string, err error) {
 	containers, err := m.Containers(ctx, name)
 	if err != nil {
-		return balance{}, err
+		return nil, "", err
 	}
-	var state balance
-	var balancer string
 	for _, c := range containers {
 		switch {
 		case c.Component == Balancer && c.State == "running":
 			balancer = c.ID
 		case c.Component == Aggregator && c.State == "running" && c.Address != "":
-			state.live = append(state.live, c.Address)
+			replicas = append(replicas, Share{Name: c.Name, Address: c.Address})
 		}
 	}
 	if balancer == "" {
-		return state, &Error{
+		return nil, "", &Error{
 			Text:   fmt.Sprintf("the balancer of %q does not run", name),
 			Advice: "start the stack: docker telemetry up",
 		}
 	}
-	slices.Sort(state.live)
-	state.picked, err = m.picks(ctx, balancer, 4*max(1, len(state.live)))
-	return state, err
+	return replicas, balancer, nil
 }
 
-// picks asks the balancer on both lanes whom it would send to. Each request is picked by the very upstream that
-// carries the data, so this sees what a batch would see, a connect that failed over included.
-func (m *Manager) picks(ctx context.Context, balancer string, rounds int) ([]string, error) {
-	script := fmt.Sprintf(`i=0; while [ $i -lt %d ]; do i=$((i+1)); for lane in logs metrics; do
-wget -q -S -T 5 --post-data '' -O /dev/null "http://127.0.0.1:8081/replica/$lane" 2>&1 | grep -i 'x-replica:'; done; done`, rounds)
-	out, err := m.exec(ctx, balancer, "sh", "-c", script)
-	if err != nil {
-		return nil, err
+// tally counts what the marked requests of each lane met.
+func tally(replicas []Share, answers [][]laneAnswer) Balance {
+	balance := Balance{Replicas: slices.Clone(replicas)}
+	for i := range balance.Replicas {
+		balance.Replicas[i].Lanes = make([]LaneShare, 0, len(answers))
 	}
-	var picked []string
-	for line := range strings.Lines(out) {
-		_, value, found := strings.Cut(line, ":")
-		if !found {
+	for i, lane := range Lanes() {
+		counts := map[string]*LaneShare{}
+		for _, replica := range replicas {
+			counts[replica.Address] = &LaneShare{Lane: lane.Name}
+		}
+		all := 0
+		for _, answer := range answers[i] {
+			all += balance.count(counts, lane, answer)
+		}
+		for j, replica := range replicas {
+			count := *counts[replica.Address]
+			count.Share = float64(count.Requests) / float64(max(1, all))
+			balance.Replicas[j].Lanes = append(balance.Replicas[j].Lanes, count)
+		}
+	}
+	slices.Sort(balance.Strays)
+	balance.Strays = slices.Compact(balance.Strays)
+	return balance
+}
+
+// count adds one answer and returns 1 where a replica took the request.
+func (b *Balance) count(counts map[string]*LaneShare, lane Lane, answer laneAnswer) int {
+	for _, address := range answer.tried {
+		if count, ours := counts[address]; ours {
+			count.Refused++
 			continue
 		}
-		// "a:6000, b:6000" when a did not answer and b was tried next.
-		for _, address := range strings.Split(value, ",") {
-			host, _, err := net.SplitHostPort(strings.TrimSpace(address))
-			if err != nil {
-				host = strings.TrimSpace(address)
-			}
-			if !slices.Contains(picked, host) {
-				picked = append(picked, host)
-			}
-		}
+		b.Strays = append(b.Strays, address)
 	}
-	slices.Sort(picked)
-	return picked, nil
-}
-
-func list(words []string) string {
-	if len(words) == 0 {
-		return "none"
+	said := fmt.Sprintf("gRPC status %s %s", cmp.Or(answer.status, "none"), answer.message)
+	count, ours := counts[answer.replica]
+	switch {
+	case answer.replica == "":
+		b.Lost = append(b.Lost, fmt.Sprintf("the balancer answers on the %s lane: %s", lane.Name, strings.TrimSpace(said)))
+		return 0
+	case !ours:
+		b.Strays = append(b.Strays, answer.replica)
+		return 0
+	case !answer.well():
+		count.Refused++
+		count.Said = strings.TrimSpace(said)
+		return 0
 	}
-	return strings.Join(words, ", ")
+	count.Requests++
+	return 1
 }

@@ -218,7 +218,7 @@ func (e *Engine) ExecCreate(ctx context.Context, id string, options client.ExecC
 	return client.ExecCreateResult{ID: exec}, nil
 }
 
-// ExecAttach runs the command. The fake knows the balancer's question whom it sends to; what else there is, Exec knows.
+// ExecAttach runs the command. The fake knows connections to the gateway and the balancer; what else there is, Exec knows.
 func (e *Engine) ExecAttach(ctx context.Context, execID string, _ client.ExecAttachOptions) (client.ExecAttachResult, error) {
 	if err := e.enter(ctx); err != nil {
 		return client.ExecAttachResult{}, err
@@ -227,12 +227,11 @@ func (e *Engine) ExecAttach(ctx context.Context, execID string, _ client.ExecAtt
 	if answer, is := e.gatewayExec(e.execs[execID]); is {
 		return answer, nil
 	}
+	if answer, is := e.laneExec(e.execs[execID]); is {
+		return answer, nil
+	}
 	var output strings.Builder
-	if strings.Contains(strings.Join(e.execs[execID], " "), "/replica/") {
-		for _, address := range e.picked() {
-			fmt.Fprintf(&output, "  X-Replica: %s:6000\n", address)
-		}
-	} else if e.Exec != nil {
+	if e.Exec != nil {
 		output.WriteString(e.Exec(e.execs[execID][0], e.execs[execID][1:]))
 	}
 	ours, theirs := net.Pipe()

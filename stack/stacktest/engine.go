@@ -57,7 +57,10 @@ type Engine struct {
 
 	// Before hears of each change before it is made. It may end the context; it must not call the engine.
 	Before func(ctx context.Context, change string)
-	// Exec answers a command in a component's container; nil knows the balancer's replicas only.
+	// Deaf are containers of aggregators that take no batch, by name; Favourite gets six batches of seven.
+	Deaf      map[string]bool
+	Favourite string
+	// Exec answers a command in a component's container; nil knows the balancer's lanes only.
 	Exec func(component string, command []string) (output string)
 	// Gateway is served over TLS, with the certificate among the gateway's secrets, where its container publishes.
 	Gateway http.Handler

@@ -214,12 +214,18 @@ func (p *proxy) figures() bson.D {
 	current := int32(c.current.Load())
 	return bson.D{
 		{Key: "connections", Value: bson.D{
-			{Key: "current", Value: current}, {Key: "available", Value: available - current},
-			{Key: "totalCreated", Value: c.created.Load()}, {Key: "active", Value: int32(1)},
+			{Key: "current", Value: current},
+			{Key: "available", Value: available - current},
+			{Key: "totalCreated", Value: c.created.Load()},
+			{Key: "active", Value: int32(1)},
 		}},
 		{Key: "opcounters", Value: bson.D{
-			{Key: "insert", Value: c.insert.Load()}, {Key: "query", Value: c.query.Load()}, {Key: "update", Value: c.update.Load()},
-			{Key: "delete", Value: c.remove.Load()}, {Key: "getmore", Value: c.getMore.Load()}, {Key: "command", Value: c.command.Load()},
+			{Key: "insert", Value: c.insert.Load()},
+			{Key: "query", Value: c.query.Load()},
+			{Key: "update", Value: c.update.Load()},
+			{Key: "delete", Value: c.remove.Load()},
+			{Key: "getmore", Value: c.getMore.Load()},
+			{Key: "command", Value: c.command.Load()},
 		}},
 		{Key: "network", Value: bson.D{
 			{Key: "bytesIn", Value: c.in.Load()}, {Key: "bytesOut", Value: c.out.Load()}, {Key: "numRequests", Value: c.requests.Load()},

@@ -49,8 +49,12 @@ func TestCountsAsMongoDBDoes(t *testing.T) {
 	}
 	counters := p.figures()[1].Value.(bson.D)
 	assert.DeepEqual(t, counters, bson.D{
-		{Key: "insert", Value: int64(5)}, {Key: "query", Value: int64(1)}, {Key: "update", Value: int64(1)},
-		{Key: "delete", Value: int64(1)}, {Key: "getmore", Value: int64(1)}, {Key: "command", Value: int64(2)},
+		{Key: "insert", Value: int64(5)},
+		{Key: "query", Value: int64(1)},
+		{Key: "update", Value: int64(1)},
+		{Key: "delete", Value: int64(1)},
+		{Key: "getmore", Value: int64(1)},
+		{Key: "command", Value: int64(2)},
 	})
 }
 

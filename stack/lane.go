@@ -1,0 +1,134 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/client"
+)
+
+// Lane is one of the ways from the agent through the balancer to the aggregators.
+type Lane struct {
+	Name string
+	Port string // of the balancer and, behind it, of each aggregator
+}
+
+// Lanes are those of config/balancer: a file and an upstream each.
+func Lanes() []Lane { return []Lane{{Name: "logs", Port: "6001"}, {Name: "metrics", Port: "6000"}} }
+
+const (
+	// probeHeader marks a request, and replicaHeader answers it: config/balancer/nginx.conf.
+	probeHeader   = "Telemetry-Probe"
+	replicaHeader = "Telemetry-Replica"
+	// pushPath is what Vector's own sink calls (proto/vector/vector.proto).
+	pushPath = "/vector.Vector/PushEvents"
+	// answeredIn bounds one marked request; the balancer gives a dead replica up after 1 s.
+	answeredIn = 10 * time.Second
+)
+
+// emptyPush is a gRPC message without a byte, and so a PushEventsRequest without an event: a source takes it as any
+// other batch, and nothing of it reaches a store.
+func emptyPush() []byte { return make([]byte, 5) }
+
+// laneClient sends marked requests into a lane from inside the stack's network: nothing of it is published.
+type laneClient struct {
+	http *http.Client
+	lane Lane
+}
+
+// dialLane speaks through a command in the balancer's container, which every image of nginx's Alpine variant has.
+func (m *Manager) dialLane(balancer string, lane Lane) *laneClient {
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	return &laneClient{lane: lane, http: &http.Client{Transport: &http.Transport{
+		Protocols: &protocols,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return m.netcat(ctx, balancer, "127.0.0.1", lane.Port)
+		},
+	}}}
+}
+
+func (c *laneClient) close() { c.http.CloseIdleConnections() }
+
+// laneAnswer is what became of one marked request.
+type laneAnswer struct {
+	tried   []string // addresses that did not answer, in order
+	replica string   // the address that did, "" where none was found
+	status  string   // of gRPC, "0" is well
+	message string
+}
+
+func (a laneAnswer) well() bool { return a.replica != "" && a.status == "0" }
+
+// push sends one empty batch and tells who got it.
+func (c *laneClient) push(ctx context.Context) (laneAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, answeredIn)
+	defer cancel()
+	target := url.URL{Scheme: "http", Host: net.JoinHostPort("balancer", c.lane.Port), Path: pushPath}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(emptyPush()))
+	if err != nil {
+		return laneAnswer{}, err
+	}
+	request.Header.Set("Content-Type", "application/grpc")
+	request.Header.Set("TE", "trailers")
+	request.Header.Set(probeHeader, "scale")
+	response, err := c.http.Do(request)
+	if err != nil {
+		return laneAnswer{}, fmt.Errorf("push to the balancer's %s lane: %w", c.lane.Name, err)
+	}
+	defer response.Body.Close()
+	// The trailers come after the body.
+	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20)); err != nil {
+		return laneAnswer{}, fmt.Errorf("push to the balancer's %s lane: %w", c.lane.Name, err)
+	}
+	return answerOf(response), nil
+}
+
+func answerOf(response *http.Response) laneAnswer {
+	first := func(name string) string {
+		if value := response.Trailer.Get(name); value != "" {
+			return value
+		}
+		return response.Header.Get(name) // an answer without a body has everything in the header
+	}
+	answer := laneAnswer{status: first("Grpc-Status"), message: first("Grpc-Message")}
+	if response.StatusCode != http.StatusOK {
+		answer.status = response.Status
+	}
+	// "a:6001, b:6001" when a did not answer and b was tried next; a name instead of an address when none was left.
+	for _, text := range strings.Split(response.Header.Get(replicaHeader), ",") {
+		host, _, err := net.SplitHostPort(strings.TrimSpace(text))
+		if err != nil {
+			continue
+		}
+		answer.tried = append(answer.tried, host)
+	}
+	if last := len(answer.tried) - 1; last >= 0 && answer.status != "14" {
+		answer.replica, answer.tried = answer.tried[last], answer.tried[:last]
+	}
+	return answer
+}
+
+// netcat connects to an address as a container sees it.
+func (m *Manager) netcat(ctx context.Context, id, host, port string) (net.Conn, error) {
+	attached, err := m.attach(ctx, id, client.ExecCreateOptions{
+		Cmd: []string{"busybox", "nc", host, port}, AttachStdin: true, AttachStdout: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	answers, writer := io.Pipe()
+	go func() {
+		_, err := stdcopy.StdCopy(writer, io.Discard, attached.Reader)
+		writer.CloseWithError(err)
+	}()
+	return tunnel{Conn: attached.Conn, answers: answers}, nil
+}

@@ -1,0 +1,98 @@
+package stacktest
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/moby/moby/client"
+
+	"github.com/docker-telemetry/docker-telemetry/stack"
+)
+
+// laneExec answers a connection to a lane of the balancer, as nginx does: HTTP/2 without TLS.
+func (e *Engine) laneExec(command []string) (client.ExecAttachResult, bool) {
+	if len(command) == 0 || command[0] != stack.Balancer || !slices.Contains(command, "nc") {
+		return client.ExecAttachResult{}, false
+	}
+	ours, theirs := net.Pipe()
+	port := command[len(command)-1]
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	turn := 0
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		turn++
+		e.pushTo(w, port, turn)
+	})
+	server := &http.Server{Handler: handler, Protocols: &protocols} //nolint:gosec // the peer is a test
+	go func() { _ = server.Serve(newOneConn(framed{theirs})) }()
+	return client.ExecAttachResult{HijackedResponse: client.NewHijackedResponse(ours, "")}, true
+}
+
+// pushTo answers a batch for the aggregator whose turn it is.
+func (e *Engine) pushTo(w http.ResponseWriter, port string, turn int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	picked := e.picked()
+	w.Header().Set("Content-Type", "application/grpc")
+	if len(picked) == 0 {
+		w.Header().Set("Grpc-Status", "14")
+		w.Header().Set("Grpc-Message", "no aggregator available")
+		return
+	}
+	address := picked[turn%len(picked)]
+	for _, c := range e.containers {
+		if e.Favourite != "" && c.name == e.Favourite && turn%7 != 0 {
+			address = c.address.String()
+		}
+	}
+	w.Header().Set("Telemetry-Replica", net.JoinHostPort(address, port))
+	status := "0"
+	for _, c := range e.containers {
+		if c.address.String() == address && e.Deaf[c.name] {
+			status = "13"
+		}
+	}
+	w.Header().Set("Trailer", "Grpc-Status")
+	_, _ = w.Write(make([]byte, 5))
+	w.Header().Set("Grpc-Status", status)
+}
+
+// oneConn is a listener that accepts one connection, and ends with it.
+type oneConn struct {
+	conns chan net.Conn
+	ended chan struct{}
+}
+
+func newOneConn(conn net.Conn) oneConn {
+	l := oneConn{conns: make(chan net.Conn, 1), ended: make(chan struct{})}
+	l.conns <- &endingConn{Conn: conn, end: sync.OnceFunc(func() { close(l.ended) })}
+	return l
+}
+
+func (l oneConn) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	default:
+	}
+	<-l.ended
+	return nil, net.ErrClosed
+}
+
+func (oneConn) Close() error   { return nil }
+func (oneConn) Addr() net.Addr { return &net.TCPAddr{} }
+
+// endingConn tells its listener that it was closed.
+type endingConn struct {
+	net.Conn
+	end func()
+}
+
+func (c *endingConn) Close() error {
+	c.end()
+	return c.Conn.Close()
+}
