@@ -7,12 +7,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
 )
 
 // Lane is one of the ways from the agent through the balancer to the aggregators.
@@ -68,12 +71,63 @@ type laneAnswer struct {
 
 func (a laneAnswer) well() bool { return a.replica != "" && a.status == "0" }
 
-// push sends one empty batch and tells who got it.
-func (c *laneClient) push(ctx context.Context) (laneAnswer, error) {
+// burst sends empty batches that are all under way at once, and tells who got each. The balancer gives a request to the
+// replica with the fewest under way: with one at a time, a replica that works on a batch of the agent's would get none
+// of them. Held open together they are spread as if it had one more than the others.
+func (c *laneClient) burst(ctx context.Context, requests int) ([]laneAnswer, error) {
+	// The first makes the connection, so that the others share it: the balancer reads them in their order, each header
+	// before the first body.
+	if _, err := c.push(ctx, closed(), func() {}); err != nil {
+		return nil, err
+	}
+	answers := make([]laneAnswer, requests)
+	release := make(chan struct{})
+	var sending sync.WaitGroup
+	sending.Add(requests)
+	group, asking := errgroup.WithContext(ctx)
+	for i := range requests {
+		group.Go(func() error {
+			sent := sync.OnceFunc(sending.Done)
+			defer sent()
+			var err error
+			answers[i], err = c.push(asking, release, sent)
+			return err
+		})
+	}
+	sending.Wait()
+	close(release)
+	return answers, group.Wait()
+}
+
+func closed() chan struct{} {
+	done := make(chan struct{})
+	close(done)
+	return done
+}
+
+// heldBody is an empty batch that is sent when it is released.
+type heldBody struct {
+	ctx     context.Context //nolint:containedctx // a reader has no other way to learn of the request's end
+	release <-chan struct{}
+	batch   *bytes.Reader
+}
+
+func (b heldBody) Read(into []byte) (int, error) {
+	select {
+	case <-b.release:
+		return b.batch.Read(into)
+	case <-b.ctx.Done():
+		return 0, b.ctx.Err()
+	}
+}
+
+// push sends one empty batch and tells who got it. Its body waits for the release; sent is called when its header is out.
+func (c *laneClient) push(ctx context.Context, release <-chan struct{}, sent func()) (laneAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, answeredIn)
 	defer cancel()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: sent})
 	target := url.URL{Scheme: "http", Host: net.JoinHostPort("balancer", c.lane.Port), Path: pushPath}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(emptyPush()))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), heldBody{ctx, release, bytes.NewReader(emptyPush())})
 	if err != nil {
 		return laneAnswer{}, err
 	}

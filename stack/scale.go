@@ -21,6 +21,8 @@ const (
 	MaxSkew = 0.2
 	// A look is cheap and repeated until the balancer knows each replica; a measurement is large enough for a share.
 	lookRounds, measureRounds = 4, 20
+	// The balancer takes 512 requests on a connection (http2_max_concurrent_streams).
+	maxBurst = 400
 )
 
 // Scale brings the project's replica counts about and returns when every replica is ready and, as measured, gets an
@@ -162,14 +164,9 @@ func (m *Manager) measure(ctx context.Context, name string, rounds int) (Balance
 		group.Go(func() error {
 			client := m.dialLane(balancer, lane)
 			defer client.close()
-			for range rounds * len(replicas) {
-				answer, err := client.push(asking)
-				if err != nil {
-					return err
-				}
-				answers[i] = append(answers[i], answer)
-			}
-			return nil
+			var err error
+			answers[i], err = client.burst(asking, len(replicas)*min(rounds, maxBurst/len(replicas)))
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/moby/moby/client"
 
@@ -21,11 +22,12 @@ func (e *Engine) laneExec(command []string) (client.ExecAttachResult, bool) {
 	port := command[len(command)-1]
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
-	turn := 0
+	var turns atomic.Int64
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// nginx picks the replica by the header, before the body is there.
+		turn := turns.Add(1)
 		_, _ = io.Copy(io.Discard, r.Body)
-		turn++
-		e.pushTo(w, port, turn)
+		e.pushTo(w, port, int(turn))
 	})
 	server := &http.Server{Handler: handler, Protocols: &protocols} //nolint:gosec // the peer is a test
 	go func() { _ = server.Serve(newOneConn(framed{theirs})) }()
