@@ -102,8 +102,8 @@ func loadOverlay(t *testing.T, overlay string) *types.Project {
 	return load(t, withOverlay(t, overlay))
 }
 
-func TestOverlayChangesTheStack(t *testing.T) {
-	project := loadOverlay(t, `
+// goodOverlay uses everything that an overlay may.
+const goodOverlay = `
 x-more: &more
   environment: {MORE: "yes"}
 x-labels: &labels {labels: {team: mine}}
@@ -140,7 +140,10 @@ configs:
 secrets:
   mine: {environment: mine, x-content: 'user = [[ secret "openobserve_user" ]]'}
   gateway_cert: {environment: !reset null, file: config.txt}
-`)
+`
+
+func TestOverlayChangesTheStack(t *testing.T) {
+	project := loadOverlay(t, goodOverlay)
 	agent, mine := project.Services[stack.Agent], project.Services["mine"]
 	assert.DeepEqual(t, []string(agent.Command), []string{"--config-dir", "/etc/vector", "--verbose"})
 	assert.Equal(t, len(agent.Volumes), 0)
