@@ -57,7 +57,7 @@ func runDown(ctx context.Context, a *app, opts downOptions) error {
 	}
 	if opts.volumes && len(volumes) > 0 {
 		fmt.Fprintf(a.deps.stderr, "removes for good: %s\n", strings.Join(volumes, ", "))
-		if err := a.confirm(ctx, opts.yes, "Remove the stack and all its data?"); err != nil {
+		if err := a.confirm(ctx, opts.yes, "Remove the stack and all its data?", "without --volumes the data stays"); err != nil {
 			return err
 		}
 	}
@@ -80,8 +80,9 @@ func nothingToRemove(a *app, volumes int) error {
 	return nil
 }
 
-// confirm asks on a terminal. Elsewhere the flag that asked for the removal is consent enough.
-func (a *app) confirm(ctx context.Context, yes bool, question string) error {
+// confirm asks on a terminal. Elsewhere the command that asked for the removal is consent enough. otherwise is the hint
+// for who says no.
+func (a *app) confirm(ctx context.Context, yes bool, question, otherwise string) error {
 	if yes || !a.deps.stdinTerminal() {
 		return nil
 	}
@@ -98,7 +99,7 @@ func (a *app) confirm(ctx context.Context, yes bool, question string) error {
 		if word == "y" || word == "yes" {
 			return nil
 		}
-		return &stack.Error{Text: "nothing was removed", Advice: "without --volumes the data stays"}
+		return &stack.Error{Text: "nothing was removed", Advice: otherwise}
 	}
 }
 

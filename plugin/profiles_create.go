@@ -62,7 +62,7 @@ func runProfilesRm(ctx context.Context, a *app, name string, yes bool) error {
 		return &stack.Error{Text: fmt.Sprintf("profile %s is on in stack %q", profile.Name, a.name), Advice: "switch it off first: docker telemetry up --profile none"}
 	}
 	fmt.Fprintf(a.deps.stderr, "removes for good: %s\n", profile.Origin)
-	if err := a.confirm(ctx, yes, "Remove the profile and all its files?"); err != nil {
+	if err := a.confirm(ctx, yes, "Remove the profile and all its files?", "docker telemetry profiles ls"); err != nil {
 		return err
 	}
 	return profiles.Remove(profile)

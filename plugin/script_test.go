@@ -189,6 +189,8 @@ func (b *bench) engineCommand(ts *testscript.TestScript, _ bool, args []string) 
 		lag, err := time.ParseDuration(arg(1))
 		ts.Check(err)
 		b.engine.BalancerLag = lag
+	case "folder": // PATH: on the engine's host
+		b.engine.Folders[arg(1)] = true
 	case "heal": // COMPONENT
 		b.engine.Heal(arg(1))
 	case "container": // NAME IMAGE PORT [LABEL=VALUE...]: not ours

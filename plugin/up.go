@@ -232,6 +232,9 @@ func dryRun(ctx context.Context, s *session, request settings.Request) error {
 	for _, warning := range warnings {
 		fmt.Fprintln(s.app.deps.stderr, "warning:", warning)
 	}
+	for _, note := range remembered.Notes {
+		fmt.Fprintln(s.app.deps.stderr, "note:", note)
+	}
 	for _, step := range plan {
 		fmt.Fprintln(s.app.deps.stdout, step)
 	}

@@ -128,6 +128,7 @@ services:
     ports: ["127.0.0.1:9000-9001:9000-9001", "9000"]
     env_file: [{path: folder/deep.env}, {path: nope.env, required: false}]
     image: ${IMAGE:-mine}:${TELEMETRY_PORT}$$1
+    environment: {PRICE: $$HOME}
     x-ui: {name: Mine, path: /mine/, about: what it is, rank: 5}
 networks:
   front: {external: true}

@@ -127,18 +127,28 @@ func multiplexed(text string) []byte {
 	return append(header, text...)
 }
 
-// ContainerCreate makes a container that prints its entrypoint's arguments and ends, which is what a probe does.
+// ContainerCreate makes a container that prints its entrypoint's arguments and ends, which is what a probe does. A bind
+// mount of a folder that the host has not is refused, before the image is looked for.
 func (e *Engine) ContainerCreate(ctx context.Context, options client.ContainerCreateOptions) (client.ContainerCreateResult, error) {
 	if err := e.enter(ctx); err != nil {
 		return client.ContainerCreateResult{}, err
 	}
 	defer e.mu.Unlock()
+	if options.HostConfig != nil {
+		for _, mount := range options.HostConfig.Mounts {
+			if !e.Folders[mount.Source] {
+				return client.ContainerCreateResult{}, fmt.Errorf("invalid mount config for type %q: bind source path does not exist: %s", mount.Type, mount.Source)
+			}
+		}
+	}
 	name := fmt.Sprintf("unnamed-%d", e.created+1)
 	if err := e.change(ctx, "create container", name); err != nil {
 		return client.ContainerCreateResult{}, err
 	}
 	c := e.newEntry(name, options.Config.Image, options.Config.Labels)
-	c.prints = strings.Join(options.Config.Entrypoint[1:], " ") + "\n"
+	if entrypoint := options.Config.Entrypoint; len(entrypoint) > 0 {
+		c.prints = strings.Join(entrypoint[1:], " ") + "\n"
+	}
 	e.containers = append(e.containers, c)
 	return client.ContainerCreateResult{ID: c.id}, nil
 }

@@ -51,6 +51,7 @@ type Engine struct {
 	UpFailsOnce  error             // the next Up ends with it, its networks and volumes made
 	Missing      map[string]bool   // images that the engine does not have
 	Faults       map[string]Fault  // by component
+	Folders      map[string]bool   // on the engine's host, by path
 	Says         map[string]string // the log of a component's containers
 	HealthyAfter time.Duration     // from a container's start
 	BalancerLag  time.Duration     // until the balancer sees that an aggregator came or went
@@ -113,7 +114,7 @@ func New() *Engine {
 	return &Engine{
 		Address: "tcp://engine.test:2376", API: "1.47", Version: "27.5.1", Name: "engine-host", OS: "Debian GNU/Linux 13",
 		OSType: "linux", Memory: 16 << 30, Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-		Missing: map[string]bool{}, Faults: map[string]Fault{}, Says: map[string]string{},
+		Missing: map[string]bool{}, Folders: map[string]bool{}, Faults: map[string]Fault{}, Says: map[string]string{},
 		volumes: map[string]map[string]string{}, execs: map[string][]string{},
 	}
 }
