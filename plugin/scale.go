@@ -1,10 +1,12 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,15 +42,15 @@ code 3 and the cause. A replica that goes ends when the stores have what it hold
 }
 
 func runScale(ctx context.Context, a *app, pairs []string, opts scaleOptions) error {
-	scale, err := stack.ParseScale(pairs)
-	if err != nil {
-		return err
-	}
+	scale, usage := stack.ParseScale(pairs)
 	s, err := a.open(ctx, "scale")
 	if err != nil {
-		return err
+		return cmp.Or(usage, err)
 	}
 	defer s.close()
+	if usage != nil {
+		return cmp.Or(s.runsOnce(ctx, pairs), usage)
+	}
 	unlock, err := s.lock(ctx, "scale")
 	if err != nil {
 		return err
@@ -83,6 +85,28 @@ func runScale(ctx context.Context, a *app, pairs []string, opts scaleOptions) er
 	}
 	if uneven != nil {
 		return &codeError{code: exitFindings, err: err}
+	}
+	return nil
+}
+
+// runsOnce knows the components that profiles and overlays brought, which the command line alone does not.
+func (s *session) runsOnce(ctx context.Context, pairs []string) error {
+	remembered, err := s.remembered()
+	if err != nil {
+		return nil //nolint:nilerr // without a stack there is nothing to add to what is wrong with the words
+	}
+	project, err := stack.Load(ctx, s.manager.Bundle, remembered.Settings)
+	if err != nil {
+		return err
+	}
+	for _, pair := range pairs {
+		name, _, _ := strings.Cut(pair, "=")
+		if _, err := stack.Component(name); err == nil {
+			continue // what is wrong with this pair was said
+		}
+		if err := stack.RunsOnce(project, name); err != nil {
+			return err
+		}
 	}
 	return nil
 }

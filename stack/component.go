@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
 )
 
 // A component is a service of the bundle by its role. The order is that of the data, then what stands beside it:
@@ -113,6 +115,21 @@ func scalable(name string, replicas int) error {
 		return usagef(fmt.Sprintf("at most %d", MaxReplicas), "%s=%d is more than this is made for", name, replicas)
 	}
 	return nil
+}
+
+// RunsOnce says, as an error, why a component that a profile or an overlay brought cannot be scaled by its name; nil
+// where the project has no such component.
+func RunsOnce(project *types.Project, name string) error {
+	service, there := project.Services[name]
+	if !there || name == Aggregator {
+		return nil
+	}
+	for _, mount := range service.Volumes {
+		if mount.Type == types.VolumeTypeVolume {
+			return usagef("scale the aggregators: docker telemetry scale aggregator=3", "%s runs once: its data is in the volume %s", name, mount.Source)
+		}
+	}
+	return usagef("an overlay can set services."+name+".deploy.replicas", "only the aggregators are scaled by their name, not %s", name)
 }
 
 func onceBecause(name string) string {
