@@ -1,7 +1,7 @@
 package main
 
 import (
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -29,16 +29,13 @@ func bundle(t *testing.T, role string) (paths []string, texts map[string]string)
 	t.Helper()
 	dir := os.DirFS("../../../stack/bundle/config")
 	texts = map[string]string{}
-	for _, name := range []string{"logs.yaml", "metrics.yaml", "vector.yaml"} {
-		p := role + "/" + name
-		f, err := dir.Open(p)
+	paths, err := fs.Glob(dir, role+"/*.yaml")
+	assert.NilError(t, err)
+	assert.Assert(t, len(paths) >= 3, paths)
+	for _, p := range paths {
+		raw, err := fs.ReadFile(dir, p)
 		assert.NilError(t, err)
-		defer func() { _ = f.Close() }()
-		var b strings.Builder
-		_, err = io.Copy(&b, f)
-		assert.NilError(t, err)
-		paths = append(paths, p)
-		text := strings.NewReplacer("[[ .Project ]]", "lab", "[[ vrl .Host ]]", `"labhost"`).Replace(b.String())
+		text := strings.NewReplacer("[[ .Project ]]", "lab", "[[ vrl .Host ]]", `"labhost"`).Replace(string(raw))
 		assert.Assert(t, !regexp.MustCompile(`\[\[ ?\.?[a-zA-Z]`).MatchString(text), "placeholder left in %s", p)
 		texts[p] = text
 	}

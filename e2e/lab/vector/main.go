@@ -164,6 +164,24 @@ func reportConfig(log *logger, err error) int {
 	return exitConfig
 }
 
+// onHangup calls fn for each SIGHUP until stop.
+func onHangup(fn func()) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-signals:
+				fn()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { signal.Stop(signals); close(done) }
+}
+
 func serve(ctx context.Context, c *cli, log *logger) int {
 	log.info("app", "This is "+versionLine+": its behaviour proves nothing about Vector.")
 	paths, err := configPaths(c.dirs, c.files)
@@ -192,6 +210,13 @@ func serve(ctx context.Context, c *cli, log *logger) int {
 		log.write(levelError, "app", "An error occurred that Vector couldn't handle.", []any{"error", err})
 		return exitSoftware
 	}
+	again, err := newReloader(c, cfg, paths)
+	if err != nil {
+		_ = t.release()
+		return reportConfig(log, err)
+	}
+	stop := onHangup(func() { t.reloads <- func() error { return again.reload(t) } })
+	defer stop()
 	log.info("app", "Vector has started.", "version", vectorVersion, "arch", "lab stand-in")
 	err = t.run(ctx, c.grace, func() {
 		log.info("app", "Vector has stopped.")

@@ -96,6 +96,10 @@ type topology struct {
 	outputs map[*node]*output
 	parts   map[*node]*component
 	fatal   chan error
+
+	receivers map[string]receiver // of transforms and sinks, by id
+	live      *liveSources
+	reloads   chan func() error // run between the start of the sources and their end
 }
 
 // build makes the components of cfg. Its errors are configuration errors.
@@ -103,6 +107,7 @@ func build(cfg *config, log *logger) (*topology, error) {
 	t := &topology{
 		log: log, reg: newRegistry(), sources: map[string]source{},
 		outputs: map[*node]*output{}, parts: map[*node]*component{}, fatal: make(chan error, 1),
+		receivers: map[string]receiver{}, reloads: make(chan func() error),
 	}
 	t.kill, t.cut = context.WithCancel(context.Background())
 	t.processMetrics()
@@ -152,6 +157,7 @@ func (t *topology) add(cfg *config, n *node) error {
 		t.sources[n.id] = src
 		return err
 	}
+	t.receivers[n.id] = into
 	for _, from := range n.from {
 		t.outputs[from].to = append(t.outputs[from].to, into)
 	}
@@ -270,24 +276,17 @@ func (t *topology) checkHealth(ctx context.Context, enabled, required bool) erro
 func (t *topology) run(ctx context.Context, grace time.Duration, draining func()) error {
 	sourcesCtx, stopSources := context.WithCancel(ctx)
 	defer stopSources()
-	var sources, sinks sync.WaitGroup
+	var sinks sync.WaitGroup
+	t.live = &liveSources{ctx: sourcesCtx, ends: map[string]context.CancelFunc{}}
 	for _, s := range t.sinks {
 		sinks.Add(1)
 		go func() { defer sinks.Done(); s.run(t.kill) }()
 	}
 	for id, s := range t.sources {
-		sources.Add(1)
-		go func() {
-			defer sources.Done()
-			if err := s.run(sourcesCtx); err != nil {
-				t.fail(fmt.Errorf("source %q: %w", id, err))
-			}
-		}()
+		t.start(id, s)
 	}
-	var failure error
-	select {
-	case <-ctx.Done():
-	case failure = <-t.fatal:
+	failure := t.wait(ctx)
+	if failure != nil {
 		grace = 0
 	}
 	draining()
@@ -295,7 +294,7 @@ func (t *topology) run(ctx context.Context, grace time.Duration, draining func()
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		sources.Wait()
+		t.live.wait.Wait()
 		for _, s := range t.sinks {
 			_ = s.buf.close()
 		}
@@ -316,6 +315,24 @@ func (t *topology) run(ctx context.Context, grace time.Duration, draining func()
 		}
 	}
 	return errors.Join(failure, t.release())
+}
+
+// wait returns when the end begins, with what forced it.
+func (t *topology) wait(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case failure := <-t.fatal:
+			return failure
+		case reload := <-t.reloads:
+			if err := reload(); err != nil {
+				t.log.write(levelError, "app", "Failed to load config files, reload aborted.", []any{"error", err})
+				continue
+			}
+			t.log.info("app", "Vector has reloaded.")
+		}
+	}
 }
 
 // release gives the disk buffers' locks back.
