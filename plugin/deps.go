@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/docker/cli/cli/command"
@@ -130,11 +131,11 @@ func (s *session) lock(ctx context.Context, verb string) (unlock func(), err err
 	if err != nil {
 		return nil, err
 	}
-	return func() {
+	return sync.OnceFunc(func() {
 		if err := release(); err != nil {
 			fmt.Fprintln(s.app.deps.stderr, "warning: release the lock:", err)
 		}
-	}, nil
+	}), nil
 }
 
 func hintOf(err error) string {

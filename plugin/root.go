@@ -60,7 +60,7 @@ and Vector aggregators into OpenObserve and VictoriaMetrics; Grafana and the UIs
 		newUpCommand(a), newDownCommand(a), newStartCommand(a), newStopCommand(a), newRestartCommand(a),
 		newScaleCommand(a), newPullCommand(a),
 		newStatusCommand(a), newPsCommand(a), newLogsCommand(a), newOpenCommand(a), newCredentialsCommand(a), newCertsCommand(a),
-		newProfilesCommand(a), newConfigCommand(a), newEjectCommand(a), newVersionCommand(a),
+		newProfilesCommand(a), newTargetsCommand(a), newConfigCommand(a), newEjectCommand(a), newVersionCommand(a),
 	)
 	return root
 }

@@ -202,6 +202,12 @@ func (b *bench) engineCommand(ts *testscript.TestScript, _ bool, args []string) 
 			labels[key] = value
 		}
 		b.engine.AddContainer(arg(1), arg(2), labels, uint16(port))
+	case "place": // CONTAINER NETWORK
+		b.engine.Place(arg(1), arg(2))
+	case "answers": // HOST:PORT/PATH FILE: what the agent reads there
+		b.engine.Answers = map[string]string{arg(1): strings.ReplaceAll(ts.ReadFile(arg(2)), "\n", "\r\n")}
+	case "gone": // CONTAINER
+		b.engine.RemoveContainer(arg(1))
 	case "interrupt": // CHANGE: Ctrl-C is pressed just before it
 		b.engine.Before = b.interruptAt(ts, arg(1))
 	case "gateway": // on this machine, with a store behind it, at a free port $PORT

@@ -22,7 +22,7 @@ type upOptions struct {
 	scale            []string
 	layers           layerOptions
 	noVerify, noWait bool
-	dryRun           bool
+	dryRun, watch    bool
 	timeout          time.Duration
 }
 
@@ -54,6 +54,7 @@ switches all off.`,
 	flags.BoolVar(&opts.noVerify, "no-verify", false, "Do not prove that a log line arrives")
 	flags.BoolVar(&opts.noWait, "no-wait", false, "Return when the containers are started")
 	flags.BoolVar(&opts.dryRun, "dry-run", false, "Say what would be done and do nothing")
+	flags.BoolVar(&opts.watch, "watch", false, "Stay, and bring in containers that ask to be scraped as they start")
 	flags.DurationVar(&opts.timeout, "timeout", 2*time.Minute, "How long to wait for health, and for the proof")
 	_ = cmd.RegisterFlagCompletionFunc("scale", completeScale)
 	return cmd
@@ -106,11 +107,20 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 			return leftRunning(ctx, a.name, err)
 		}
 	}
+	if !opts.noWait {
+		if err := s.bringInTargets(ctx); err != nil {
+			return leftRunning(ctx, a.name, err)
+		}
+	}
 	if err := s.sayWhatStays(ctx, project); err != nil {
 		return err
 	}
 	s.close()
-	return s.printCard(ctx, proof)
+	if err := s.printCard(ctx, proof); err != nil || !opts.watch {
+		return err
+	}
+	unlock()
+	return s.watchTargets(ctx)
 }
 
 // proven is what an up has seen to arrive; nothing where it did not look.

@@ -22,7 +22,9 @@ func (e *Engine) laneExec(command []string) (client.ExecAttachResult, bool) {
 	port := command[len(command)-1]
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
-	var turns atomic.Int64
+	// Those of the lane and not of this connection: a client opens a second one where a burst has more requests than a
+	// connection takes streams, and the balancer's order does not begin anew with it.
+	turns := e.turnsOf(port)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// nginx picks the replica by the header, before the body is there.
 		turn := turns.Add(1)
@@ -32,6 +34,12 @@ func (e *Engine) laneExec(command []string) (client.ExecAttachResult, bool) {
 	server := &http.Server{Handler: handler, Protocols: &protocols} //nolint:gosec // the peer is a test
 	go func() { _ = server.Serve(newOneConn(framed{theirs})) }()
 	return client.ExecAttachResult{HijackedResponse: client.NewHijackedResponse(ours, "")}, true
+}
+
+// turnsOf counts the batches of a lane, by its port.
+func (e *Engine) turnsOf(port string) *atomic.Int64 {
+	turns, _ := e.turns.LoadOrStore(port, new(atomic.Int64))
+	return turns.(*atomic.Int64)
 }
 
 // pushTo answers a batch for the aggregator whose turn it is.

@@ -80,7 +80,7 @@ func (e *Engine) summary(c *entry) container.Summary {
 	}
 	summary.Ports = c.ports
 	for _, on := range c.networks {
-		summary.NetworkSettings.Networks[on.name] = &network.EndpointSettings{IPAddress: c.address}
+		summary.NetworkSettings.Networks[on.name] = &network.EndpointSettings{IPAddress: c.address, NetworkID: on.id}
 	}
 	return summary
 }
@@ -241,7 +241,9 @@ func (e *Engine) ExecAttach(ctx context.Context, execID string, _ client.ExecAtt
 		return answer, nil
 	}
 	var output strings.Builder
-	if e.Exec != nil {
+	said, is := e.agentExec(e.execs[execID])
+	output.WriteString(said)
+	if !is && e.Exec != nil {
 		output.WriteString(e.Exec(e.execs[execID][0], e.execs[execID][1:]))
 	}
 	ours, theirs := net.Pipe()

@@ -61,6 +61,8 @@ type Engine struct {
 	// Deaf are containers of aggregators that take no batch, by name; Favourite gets six batches of seven.
 	Deaf      map[string]bool
 	Favourite string
+	// Answers are what bash in the agent's container reads of a target, by HOST:PORT/PATH; nothing without one.
+	Answers map[string]string
 	// Exec answers a command in a component's container; nil knows the balancer's lanes only.
 	Exec func(component string, command []string) (output string)
 	// Gateway is served over TLS, with the certificate among the gateway's secrets, where its container publishes.
@@ -69,6 +71,7 @@ type Engine struct {
 	// RefusesReload makes the gateway take no new certificate.
 	RefusesReload bool
 
+	turns       sync.Map // of each lane: *atomic.Int64 by port
 	mu          sync.Mutex
 	containers  []*entry
 	networks    []*netEntry
