@@ -236,6 +236,7 @@ type statusJSON struct {
 	Components    []struct {
 		Name        string
 		Want, Ready int
+		Drift       bool
 	}
 }
 

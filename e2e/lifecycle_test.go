@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -11,6 +13,42 @@ import (
 
 	"gotest.tools/v3/assert"
 )
+
+// A tag that was moved must be told: Compose goes over to what it stands for now.
+func TestMovedTag(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	const image = "docker-telemetry-e2e/moved:1"
+	e.docker("tag", busybox, image)
+	t.Cleanup(func() { e.run("docker", "image", "rm", image) })
+	overlay := filepath.Join(e.home, "overlay.yaml")
+	assert.NilError(t, os.WriteFile(overlay, []byte(fmt.Sprintf(`services:
+  writer: {image: %q, init: true, stop_grace_period: 0s, command: ["sh", "-c", "while :; do sleep 1; done"]}
+`, image)), 0o644))
+	e.up("--no-verify", "-f", overlay)
+	assert.DeepEqual(t, e.drifted(), []string(nil))
+
+	e.docker("tag", "nginxinc/nginx-unprivileged:1.30.5-alpine", image)
+	r := e.ok(e.telemetry("up", "--no-verify", "--no-wait"))
+	assert.Assert(t, strings.Contains(r.stdout, "not the pulled one: writer"), "%s", r)
+	assert.DeepEqual(t, e.drifted(), []string{"writer"})
+
+	e.docker("tag", busybox, image)
+	e.ok(e.telemetry("up", "--no-verify"))
+	assert.DeepEqual(t, e.drifted(), []string(nil))
+}
+
+// drifted are the components that run another image than their tag stood for when it was locked.
+func (e *env) drifted() []string {
+	e.t.Helper()
+	var names []string
+	for _, component := range e.status().Components {
+		if component.Drift {
+			names = append(names, component.Name)
+		}
+	}
+	return names
+}
 
 // A second `up` must recreate nothing.
 func TestUpTwice(t *testing.T) {

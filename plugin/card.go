@@ -41,6 +41,10 @@ func printStatus(a *app, card statusJSON, proof proven) {
 	if card.Certificate != nil {
 		row(out, "Certificate", certificate(paint, *card.Certificate))
 	}
+	if drifted := drifted(card); len(drifted) > 0 {
+		row(out, "Images", paint(aec.YellowF, "not the pulled one: "+render.Escape(strings.Join(drifted, ", "))))
+		row(out, "", "docker telemetry"+nameFlag(card.Stack)+" pull, then up")
+	}
 	row(out, "Retention", fmt.Sprintf("metrics %s, logs %s", card.Retention["metrics"], card.Retention["logs"]))
 	row(out, "Engine", fmt.Sprintf("%s at %s (API %s)",
 		render.Escape(card.Engine.Version), render.Escape(card.Engine.Address), render.Escape(card.Engine.API)))
@@ -69,6 +73,16 @@ func wrap(words []string, width int) []string {
 		lines[last] += ", " + word
 	}
 	return lines
+}
+
+func drifted(card statusJSON) []string {
+	var names []string
+	for _, component := range card.Components {
+		if component.Drift {
+			names = append(names, component.Name)
+		}
+	}
+	return names
 }
 
 func aggregators(card statusJSON) int {

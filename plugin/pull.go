@@ -14,8 +14,10 @@ func newPullCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pull",
 		Short: "Pull the images of the pinned versions",
-		Args:  argsBetween(0, 0, ""),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return runPull(cmd.Context(), a, missing) },
+		Long: `Pull the images of the pinned versions. What each tag stands for is kept for the stack, and status says when a
+component runs something else: a tag can be moved. After a pull, up brings the components to the images that were pulled.`,
+		Args: argsBetween(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error { return runPull(cmd.Context(), a, missing) },
 	}
 	cmd.Flags().BoolVar(&missing, "missing", false, "Only those that the engine does not have")
 	return cmd
@@ -38,5 +40,17 @@ func runPull(ctx context.Context, a *app, missing bool) error {
 	if missing {
 		return s.manager.PullMissing(ctx, project)
 	}
-	return s.manager.Pull(ctx, project)
+	if err := s.manager.Pull(ctx, project); err != nil || !remembered.Known {
+		return err // the first up keeps what it finds
+	}
+	unlock, err := s.lock(ctx, "pull")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	images, err := s.manager.LockImages(ctx, project, nil)
+	if err != nil {
+		return err
+	}
+	return settings.WriteImages(s.state, images)
 }

@@ -177,6 +177,10 @@ func (b *bench) engineCommand(ts *testscript.TestScript, _ bool, args []string) 
 		if arg(3) != "" {
 			b.engine.Says[arg(1)] = ts.ReadFile(arg(3))
 		}
+	case "moved": // COMPONENT: its tag stands for another image from now on
+		pins, err := stack.Images(bundle.FS())
+		ts.Check(err)
+		b.engine.Moved[pins[strings.ToUpper(arg(1))+"_IMAGE"]]++
 	case "memory": // BYTES
 		size, err := units.RAMInBytes(arg(1))
 		ts.Check(err)

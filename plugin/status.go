@@ -66,6 +66,7 @@ type componentJSON struct {
 	Ready   int    `json:"ready"`
 	Healthy bool   `json:"healthy"`
 	Image   string `json:"image"`
+	Drift   bool   `json:"drift"`
 }
 
 type certificateJSON struct {
@@ -154,9 +155,15 @@ func (s *session) card(ctx context.Context) (statusJSON, error) {
 		Retention:     stack.Retention(project),
 		MadeBy:        versions(containers),
 	}
+	locked, err := settings.ReadImages(s.state)
+	if err != nil {
+		return statusJSON{}, err
+	}
+	drifted := stack.Drifted(project, containers, locked)
 	for _, component := range stack.Summarize(containers, want) {
 		card.Components = append(card.Components, componentJSON{
 			Name: component.Name, Want: component.Want, Ready: component.Ready, Healthy: component.Healthy(), Image: component.Image,
+			Drift: slices.Contains(drifted, component.Name),
 		})
 		card.Healthy = card.Healthy && component.Healthy()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"time"
 
@@ -90,6 +91,9 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 	}
 	result, project, err := s.prepare(ctx, request)
 	if err != nil {
+		return err
+	}
+	if err := s.lockImages(ctx, project); err != nil {
 		return err
 	}
 	if err := s.bringUp(ctx, result.File, project, stack.UpOptions{Wait: !opts.noWait, WaitTimeout: opts.timeout}); err != nil {
@@ -205,6 +209,19 @@ func (s *session) refuseStranger(ctx context.Context, remembered settings.Result
 		Advice: fmt.Sprintf("start another beside it: docker telemetry --name %s2 up --port %d; "+
 			"or remove that data: docker telemetry --name %s down --volumes", s.state.Name, remembered.File.Port+1, s.state.Name),
 	}
+}
+
+// lockImages keeps what the tags of the project stand for, where that is not kept already.
+func (s *session) lockImages(ctx context.Context, project *types.Project) error {
+	locked, err := settings.ReadImages(s.state)
+	if err != nil {
+		return err
+	}
+	images, err := s.manager.LockImages(ctx, project, locked)
+	if err != nil || maps.Equal(images, locked) {
+		return err
+	}
+	return settings.WriteImages(s.state, images)
 }
 
 // bringUp records that an up is under way, does it, and records the end. A state that says "starting" is how the

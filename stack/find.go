@@ -25,6 +25,7 @@ type Container struct {
 	Health    string // healthy, unhealthy, starting, or "" where there is no healthcheck
 	Status    string // the engine's words, for example "Up 3 minutes (healthy)"
 	Image     string
+	ImageID   string // what the tag stood for when the container was made
 	Version   string // of the plugin that made it
 	Created   time.Time
 	Address   string // on the pipeline network, "" when not running
@@ -87,6 +88,7 @@ func containerOf(item container.Summary) Container {
 		Health:    healthOf(item),
 		Status:    item.Status,
 		Image:     item.Image,
+		ImageID:   item.ImageID,
 		Version:   item.Labels[VersionLabel],
 		UI:        parseUI(item.Labels[ComponentLabel], item.Labels[UILabel]),
 		Reloads:   item.Labels[CertificateLabel] == "reloads",

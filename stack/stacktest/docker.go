@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -72,7 +73,7 @@ func (e *Engine) ContainerList(ctx context.Context, options client.ContainerList
 
 func (e *Engine) summary(c *entry) container.Summary {
 	summary := container.Summary{
-		ID: c.id, Names: []string{"/" + c.name}, Image: c.image, Created: e.Created.Unix(), Labels: maps.Clone(c.labels),
+		ID: c.id, Names: []string{"/" + c.name}, Image: c.image, ImageID: c.imageID, Created: e.Created.Unix(), Labels: maps.Clone(c.labels),
 		State: c.state, Status: e.status(c), NetworkSettings: &container.NetworkSettingsSummary{Networks: map[string]*network.EndpointSettings{}},
 	}
 	if !c.running() {
@@ -263,7 +264,14 @@ func (e *Engine) ImageInspect(ctx context.Context, image string, _ ...client.Ima
 	if e.Missing[image] {
 		return client.ImageInspectResult{}, notFoundError("No such image: " + image)
 	}
-	return client.ImageInspectResult{}, nil
+	var found client.ImageInspectResult
+	found.ID = e.imageID(image)
+	return found, nil
+}
+
+// imageID is what a tag stands for: Moved ones stand for something else.
+func (e *Engine) imageID(image string) string {
+	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(image+strings.Repeat("+", e.Moved[image]))))
 }
 
 // NetworkList lists networks by label.

@@ -50,6 +50,7 @@ type Engine struct {
 	PullFails    error             // no registry answers
 	UpFailsOnce  error             // the next Up ends with it, its networks and volumes made
 	Missing      map[string]bool   // images that the engine does not have
+	Moved        map[string]int    // how often a tag was moved to another image
 	Faults       map[string]Fault  // by component
 	Folders      map[string]bool   // on the engine's host, by path
 	Says         map[string]string // the log of a component's containers
@@ -90,6 +91,7 @@ type Engine struct {
 // entry is a container.
 type entry struct {
 	id, name, image string
+	imageID         string // of what the tag stood for
 	labels          map[string]string
 	networks        []*netEntry
 	volumes         []string
@@ -117,7 +119,7 @@ func New() *Engine {
 	return &Engine{
 		Address: "tcp://engine.test:2376", API: "1.47", Version: "27.5.1", Name: "engine-host", OS: "Debian GNU/Linux 13",
 		OSType: "linux", Memory: 16 << 30, Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-		Missing: map[string]bool{}, Folders: map[string]bool{}, Faults: map[string]Fault{}, Says: map[string]string{},
+		Missing: map[string]bool{}, Moved: map[string]int{}, Folders: map[string]bool{}, Faults: map[string]Fault{}, Says: map[string]string{},
 		volumes: map[string]map[string]string{}, execs: map[string][]string{},
 	}
 }
@@ -240,7 +242,7 @@ func (e *Engine) network(name string) (*netEntry, error) {
 func (e *Engine) newEntry(name, image string, labels map[string]string) *entry {
 	e.created++
 	return &entry{
-		id: fmt.Sprintf("%064x", e.created), name: name, image: image, labels: labels, state: container.StateCreated,
+		id: fmt.Sprintf("%064x", e.created), name: name, image: image, imageID: e.imageID(image), labels: labels, state: container.StateCreated,
 		files:   map[string]string{},
 		address: netip.AddrFrom4([4]byte{10, 0, 0, byte(e.created)}),
 	}

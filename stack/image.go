@@ -1,0 +1,54 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// Image is what a pinned tag stood for when it was pulled. A registry may move a tag, and so may anybody on the engine.
+type Image struct {
+	ID     string `json:"id"`               // of its configuration on the engine, as sha256:...
+	Digest string `json:"digest,omitempty"` // of the registry, as NAME@sha256:...; none where it was built on the engine
+}
+
+// LockImages returns what the tags of a project stand for, by tag. What is locked stays as it is; tags that the project
+// no longer has are left out. No tag that is locked is asked for, so a run with nothing new costs nothing.
+func (m *Manager) LockImages(ctx context.Context, project *types.Project, locked map[string]Image) (map[string]Image, error) {
+	images := map[string]Image{}
+	for _, service := range project.Services {
+		if image, known := locked[service.Image]; known {
+			images[service.Image] = image
+			continue
+		}
+		if _, asked := images[service.Image]; asked {
+			continue
+		}
+		found, err := m.Docker.ImageInspect(ctx, service.Image)
+		if err != nil {
+			return nil, fmt.Errorf("look for image %q: %w", service.Image, err)
+		}
+		image := Image{ID: found.ID}
+		if len(found.RepoDigests) > 0 {
+			image.Digest = found.RepoDigests[0]
+		}
+		images[service.Image] = image
+	}
+	return images, nil
+}
+
+// Drifted names the components that run another image than the one that was locked, by name.
+func Drifted(project *types.Project, containers []Container, locked map[string]Image) []string {
+	var drifted []string
+	for _, c := range containers {
+		service, known := project.Services[c.Component]
+		image, is := locked[service.Image]
+		if known && is && c.ImageID != image.ID {
+			drifted = append(drifted, c.Component)
+		}
+	}
+	slices.SortFunc(drifted, inOrder)
+	return slices.Compact(drifted)
+}
