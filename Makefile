@@ -107,7 +107,7 @@ demo: up ## Start the pipeline and a container that logs
 	echo 'find it in OpenObserve, stream docker: container_name = telemetry-demo'
 
 .PHONY: docs
-docs: ## Write docs/reference and the dashboards from the source
+docs: ## Write docs/reference, the table of profiles in the README and the dashboards from the source
 	go run ./tools/docsgen
 	go run ./hack/dashgen
 

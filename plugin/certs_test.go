@@ -88,6 +88,7 @@ func (c *certified) verify() (map[string]findingJSON, error) {
 	c.t.Helper()
 	c.stdout.Reset()
 	err := runCertsVerify(c.t.Context(), c.app, "json")
+	holdsContract(c.t, "certs verify", c.stdout.String())
 	var report struct{ Findings []findingJSON }
 	assert.NilError(c.t, json.Unmarshal(c.stdout.Bytes(), &report), "%s", c.stdout)
 	found := map[string]findingJSON{}
@@ -363,6 +364,7 @@ func TestCertsLs(t *testing.T) {
 	c.up()
 	c.stdout.Reset()
 	assert.NilError(t, runCertsLs(c.app, "json"))
+	holdsContract(t, "certs ls", c.stdout.String())
 	var listed struct {
 		SchemaVersion int
 		Certificates  []listedJSON

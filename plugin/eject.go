@@ -13,7 +13,7 @@ import (
 func newEjectCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "eject DIR",
-		Short: "Write the pipeline as plain compose files that run without this plugin",
+		Short: "Write compose files that run the pipeline without this plugin",
 		Long: `Write the pipeline to a new folder as plain compose files: compose.yaml, config/ and secrets/. They run with
 docker compose up alone and use the same volumes and credentials. Keep the folder private: secrets/ is in it.`,
 		Args: argsBetween(1, 1, "a folder to write to"),

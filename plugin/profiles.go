@@ -78,7 +78,7 @@ func runProfilesLs(a *app, format string) error {
 		}
 		table = append(table, []string{row.Name, state, strings.Join(row.Aliases, ", "), row.Adds})
 	}
-	render.Table(a.deps.stdout, []string{"profile", "state", "alias", "adds"}, table)
+	render.Prose(a.deps.stdout, []string{"profile", "state", "alias", "adds"}, table)
 	return nil
 }
 
@@ -205,12 +205,13 @@ func profileShow(profile profiles.Profile, change stack.Change, on bool) profile
 	return shown
 }
 
-// fileCount leaves the paths to `config --diff` and JSON: ten of them do not fit a table.
+// fileCount leaves the paths to `config --diff` and JSON: ten of them do not fit a table. Those that were there before do
+// not count.
 func fileCount(files []string) string {
 	if len(files) == 0 {
 		return ""
 	}
-	return strconv.Itoa(len(files))
+	return "+" + strconv.Itoa(len(files))
 }
 
 func printProfile(out io.Writer, profile profiles.Profile, change stack.Change) {
@@ -222,7 +223,7 @@ func printProfile(out io.Writer, profile profiles.Profile, change stack.Change) 
 			strings.Join(service.Ports, ", "), fileCount(service.Files),
 		})
 	}
-	render.Table(out, []string{"change", "component", "replicas", "memory", "ports", "new files"}, rows)
+	render.Table(out, []string{"change", "component", "replicas", "memory", "ports", "files"}, rows)
 	fmt.Fprintf(out, "\nmemory limits: %s in all, %s without it\n", units.BytesSize(float64(change.After)), units.BytesSize(float64(change.Before)))
 	fmt.Fprintf(out, "every line that differs: docker telemetry config --profile %s --diff\n", profile.Name)
 	line := func(name string, words []string) {

@@ -32,11 +32,12 @@ func newRootCommand(a *app) *cobra.Command {
 		Short: "A local telemetry pipeline in one command",
 		Long: `A local telemetry pipeline in one command.
 
-Logs of every container and metrics of the host and the services go through a Vector agent, an nginx balancer
-and Vector aggregators into OpenObserve and VictoriaMetrics; Grafana and the UIs are behind one TLS gateway.`,
-		Example: `  docker telemetry up                    start the pipeline, prove that a log line arrives
-  docker telemetry status                URLs, health, replicas, certificate, retention
-  docker telemetry scale aggregator=3    three aggregators, remembered for the next up
+Logs of every container and metrics of the host and the services go through a
+Vector agent, an nginx balancer and Vector aggregators into OpenObserve and
+VictoriaMetrics; Grafana and the UIs are behind one TLS gateway.`,
+		Example: `  docker telemetry up                    start it, prove that a log line arrives
+  docker telemetry status                URLs, health, replicas, retention
+  docker telemetry scale aggregator=3    three aggregators, remembered
   docker telemetry down                  stop and remove it; the data stays`,
 		// Without it a mistyped subcommand would run the root and exit 0.
 		Args: func(cmd *cobra.Command, args []string) error {

@@ -127,8 +127,26 @@ func (b *bench) telemetry(ts *testscript.TestScript, neg bool, args []string) {
 	if !strings.HasPrefix(strings.Join(args, " "), "credentials show") {
 		b.said.WriteString(stdout.String() + stderr.String())
 	}
+	b.holdContract(ts, args, stdout.String())
 	if failed := b.code != exitDone; failed != neg {
 		ts.Fatalf("it ended with code %d", b.code)
+	}
+}
+
+// holdContract compares every JSON answer of every script with docs/reference/json.md.
+func (b *bench) holdContract(ts *testscript.TestScript, args []string, answer string) {
+	words := strings.Join(args, " ")
+	if answer == "" || !strings.Contains(words, "--format json") {
+		return
+	}
+	documented, err := readContract()
+	ts.Check(err)
+	name := args[0]
+	if _, parent := documented[name]; !parent {
+		name += " " + args[1]
+	}
+	if found := documented.breaks(name, answer); len(found) > 0 {
+		ts.Fatalf("%s", strings.Join(found, "\n"))
 	}
 }
 

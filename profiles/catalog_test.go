@@ -44,6 +44,19 @@ func TestShipped(t *testing.T) {
 	}
 }
 
+// What people type may not change its meaning from one release to the next.
+func TestWordsOfShippedProfiles(t *testing.T) {
+	catalog, err := profiles.Shipped()
+	assert.NilError(t, err)
+	for word, want := range map[string]string{
+		"otel": "otel", "with-otel": "otel", "traces": "otel", "scaled-aggregators": "scaled-aggregators", "scaled": "scaled-aggregators",
+	} {
+		found, err := catalog.Find(word)
+		assert.NilError(t, err)
+		assert.Equal(t, found.Name, want, word)
+	}
+}
+
 // write makes files, by their slash-separated path, below a folder of the test's.
 func write(t *testing.T, dir string, files map[string]string) string {
 	t.Helper()

@@ -1,11 +1,12 @@
-// Command docsgen writes what is made from the command tree: docs/reference for people on the web, and for a release
-// the man pages and the completion scripts.
+// Command docsgen writes what is made from the command tree and the profiles: docs/reference and the README's table of
+// profiles for people on the web, and for a release the man pages and the completion scripts.
 //
-//	go run ./tools/docsgen                                      docs/reference
-//	go run ./tools/docsgen -man DIR -completions DIR            both, and docs/reference as well
+//	go run ./tools/docsgen                                      docs/reference and the table
+//	go run ./tools/docsgen -man DIR -completions DIR            both, and docs/reference and the table as well
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -23,20 +24,24 @@ import (
 
 func main() {
 	reference := flag.String("reference", "docs/reference", "folder of the reference pages")
+	readme := flag.String("readme", "README.md", "file with the table of profiles")
 	man := flag.String("man", "", "folder to write man pages to, none without")
 	completions := flag.String("completions", "", "folder to write completion scripts to, none without")
 	flag.Parse()
 	// The library tells every file it writes.
 	log.SetOutput(io.Discard)
-	if err := run(*reference, *man, *completions); err != nil {
+	if err := run(context.Background(), *reference, *readme, *man, *completions); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(reference, man, completions string) error {
+func run(ctx context.Context, reference, readme, man, completions string) error {
 	if err := writeReference(reference, reference); err != nil {
 		return fmt.Errorf("reference pages: %w", err)
+	}
+	if err := writeReadme(ctx, readme); err != nil {
+		return fmt.Errorf("table of profiles: %w", err)
 	}
 	if man != "" {
 		if err := writeMan(reference, man); err != nil {

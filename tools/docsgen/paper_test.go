@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"gotest.tools/v3/assert"
 )
 
@@ -152,6 +153,23 @@ func TestDocumentedFieldsExist(t *testing.T) {
 			t.Errorf("docs/reference/json.md documents %s, which no command prints", row[1])
 		}
 	}
+}
+
+// What each of them prints is held against its section where the command is tested, see plugin/json_test.go.
+func TestJSONCommandsHaveASection(t *testing.T) {
+	page := read(t, "docs/reference/json.md")
+	found := 0
+	each(tree(), func(cmd *cobra.Command) {
+		format := cmd.Flags().Lookup("format")
+		if format == nil || !strings.Contains(format.Usage, "json") {
+			return
+		}
+		found++
+		if name := "\n## `" + cmd.CommandPath() + " "; !strings.Contains(page, name) {
+			t.Errorf("docs/reference/json.md has no section on %s --format json", cmd.CommandPath())
+		}
+	})
+	assert.Equal(t, found, strings.Count(page, " --format json`\n"), "docs/reference/json.md has a section of no command")
 }
 
 func TestExitCodesAreDocumented(t *testing.T) {
