@@ -64,6 +64,13 @@ func TestOTLP(t *testing.T) {
 	}
 	t.Run("the variables of credentials env are enough", func(t *testing.T) { otlpByVariables(t, e) })
 	t.Run("containers have CPU and memory under their names", func(t *testing.T) { containersAreMeasured(t, e) })
+	t.Run("the host's figures are the host's", func(t *testing.T) {
+		// A bridge of Docker is no device that a container has.
+		eventually(t, time.Minute, func() error {
+			return e.hasSeries(`system_network_io_bytes_total{job="host",device=~"br-.*|docker0"}`)
+		})
+		assert.Assert(t, e.hasSeries(`system_network_io_bytes_total{job="host",device=~"veth.*"}`) != nil, "one series for each container")
+	})
 	t.Run("no panel is empty", func(t *testing.T) {
 		dashboardsHaveData(t, e.env, "../profiles/otel/config/grafana/dashboards/*.json", 2)
 	})

@@ -145,7 +145,7 @@ func onceBecause(name string) string {
 	case NodeExporter:
 		return "a second one would count the same host again"
 	case DockerProxy:
-		return "only the agent asks it"
+		return "it passes on what few ask, and keeps nothing"
 	default:
 		return "a second one would do nothing"
 	}

@@ -52,7 +52,7 @@ func TestScaleSaysWhyItIsUneven(t *testing.T) {
 		},
 		"skew": {
 			2, func(e *stacktest.Engine) { e.Favourite = "telemetry-aggregator-1" },
-			`telemetry-aggregator-1 gets 92 % of the logs lane, an even share of 2 is 50 %`,
+			`telemetry-aggregator-1 gets 80 % of the logs lane, an even share of 2 is 50 %`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

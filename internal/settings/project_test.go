@@ -158,3 +158,36 @@ func TestTheTemplateOfAProfileLoads(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Equal(t, project.Configs["mine-agent"].Content, string(content))
 }
+
+// Whoever sees the Docker socket is root on the engine's host, and a read-only mount keeps nobody from connecting. So no
+// profile may mount it, a folder above it, or /proc, where each process has its root folder; node-exporter, which is
+// nobody, cannot open it.
+func TestNoProfileReachesTheSocket(t *testing.T) {
+	catalog, err := profiles.Shipped()
+	assert.NilError(t, err)
+	for _, name := range catalog.Names() {
+		source := newSource(t)
+		source.Feature = func(string) (bool, error) { return true, nil }
+		result, err := source.Remember(settings.Request{Profiles: []string{name}})
+		assert.NilError(t, err)
+		project, err := stack.Load(t.Context(), bundle.FS(), result.Settings)
+		assert.NilError(t, err)
+		for component, service := range project.Services {
+			if component == stack.DockerProxy || component == stack.NodeExporter {
+				continue
+			}
+			for _, volume := range service.Volumes {
+				assert.Assert(t, volume.Type != "bind" || !reachesSocket(volume.Source), "%s: %s mounts %s", name, component, volume.Source)
+			}
+		}
+	}
+}
+
+func reachesSocket(source string) bool {
+	for _, path := range []string{"/var/run/docker.sock", "/run/docker.sock", "/proc/1/root"} {
+		if source == path || strings.HasPrefix(path, strings.TrimSuffix(source, "/")+"/") {
+			return true
+		}
+	}
+	return false
+}

@@ -55,8 +55,8 @@ func (e *Engine) pushTo(w http.ResponseWriter, port string, turn int) {
 	}
 	address := picked[turn%len(picked)]
 	for _, c := range e.containers {
-		if e.Favourite != "" && c.name == e.Favourite && turn%7 != 0 {
-			address = c.address.String()
+		if e.Favourite != "" && c.name == e.Favourite {
+			address = favours(c.address.String(), picked, turn)
 		}
 	}
 	w.Header().Set("Telemetry-Replica", net.JoinHostPort(address, port))
@@ -69,6 +69,15 @@ func (e *Engine) pushTo(w http.ResponseWriter, port string, turn int) {
 	w.Header().Set("Trailer", "Grpc-Status")
 	_, _ = w.Write(make([]byte, 5))
 	w.Header().Set("Grpc-Status", status)
+}
+
+// favours gives four batches of any five to one aggregator, and the fifth to the others in turn.
+func favours(favourite string, picked []string, turn int) string {
+	others := slices.DeleteFunc(slices.Clone(picked), func(address string) bool { return address == favourite })
+	if turn%5 != 0 || len(others) == 0 {
+		return favourite
+	}
+	return others[turn/5%len(others)]
 }
 
 // oneConn is a listener that accepts one connection, and ends with it.

@@ -59,7 +59,7 @@ type Engine struct {
 
 	// Before hears of each change before it is made. It may end the context; it must not call the engine.
 	Before func(ctx context.Context, change string)
-	// Deaf are containers of aggregators that take no batch, by name; Favourite gets six batches of seven.
+	// Deaf are containers of aggregators that take no batch, by name; Favourite gets four batches of five.
 	Deaf      map[string]bool
 	Favourite string
 	// Answers are what bash in the agent's container reads of a target, by HOST:PORT/PATH; nothing without one.
