@@ -4,7 +4,8 @@
 # user, entry point, paths, and the tools that health checks use.
 #
 # real:      nginx, VictoriaMetrics, RabbitMQ, Valkey and its exporter (Debian packages), node-exporter, OpenTelemetry collector
-#            (Go; of its receivers redis, rabbitmq and mongodb are stand-ins)
+#            (Go; of its receivers redis, rabbitmq and mongodb are stand-ins), the agent's journalctl, systemd-journal-remote
+#            (writes the journals that tests read)
 # stand-in:  Vector (agent, aggregator), OpenObserve, Grafana: the Go module in this folder; MongoDB: FerretDB, which speaks
 #            its protocol and keeps the data, behind a proxy of ours
 set -euo pipefail
@@ -17,6 +18,7 @@ readonly LABEL=io.github.docker-telemetry.lab
 readonly SUITE=forky
 readonly COMPONENTS=(nginx victoriametrics rabbitmq valkey valkey-exporter mongodb node-exporter otelcol agent aggregator openobserve grafana)
 readonly BUSYBOX=docker-telemetry-lab/busybox:1
+readonly JOURNAL=docker-telemetry-lab/journal:1
 # The last of its line that needs no PostgreSQL.
 readonly FERRETDB=1.24.2
 
@@ -25,14 +27,14 @@ export DOCKER_BUILDKIT=${DOCKER_BUILDKIT:-0}
 # debootstrap and chroot live in sbin.
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
-ONLY=("${COMPONENTS[@]}" busybox)
+ONLY=("${COMPONENTS[@]}" busybox journal)
 FORCE=
 
 usage() {
 	cat <<USAGE
 usage: e2e/lab/build.sh [--only KEY,KEY...] [--force]
 
-  --only   build these only: ${COMPONENTS[*]} busybox
+  --only   build these only: ${COMPONENTS[*]} busybox journal
   --force  build again what has not changed, and replace upstream images that carry our tags
 
 environment:
@@ -57,6 +59,7 @@ image_ref() { # KEY
 	case $1 in
 	base | curl) printf 'docker-telemetry-lab/%s:%s' "$1" "$SUITE"; return ;;
 	busybox) printf '%s' "$BUSYBOX"; return ;;
+	journal) printf '%s' "$JOURNAL"; return ;;
 	esac
 	variable=${1//-/_}
 	line=$(grep -m 1 "^${variable^^}_IMAGE=" "$IMAGES_ENV") || die "$IMAGES_ENV pins no ${variable^^}_IMAGE"
@@ -389,6 +392,7 @@ image_version() { # KEY IMAGE
 	nginx | curl) package_version "$2" "$1" ;;
 	victoriametrics) package_version "$2" victoria-metrics ;;
 	rabbitmq | valkey) package_version "$2" "$1-server" ;;
+	journal) package_version "$2" systemd-journal-remote ;;
 	valkey-exporter) package_version "$2" prometheus-redis-exporter ;;
 	busybox) docker run --rm --network none "$2" busybox | sed -nE '1s/^BusyBox v([^ ]+).*/busybox \1/p' ;;
 	node-exporter) printf 'node_exporter %s' "$(pinned_version "$1")" ;;
@@ -462,7 +466,7 @@ parse() {
 		shift
 	done
 	for key in "${ONLY[@]}"; do
-		[[ " ${COMPONENTS[*]} busybox " == *" $key "* ]] || { usage >&2; die "\"$key\" is no component of the lab"; }
+		[[ " ${COMPONENTS[*]} busybox journal " == *" $key "* ]] || { usage >&2; die "\"$key\" is no component of the lab"; }
 	done
 }
 

@@ -11,6 +11,8 @@ func readSource(n *node, o *options) {
 	switch n.typ {
 	case "docker_logs":
 		n.conf = readDocker(o)
+	case "journald":
+		n.conf = readJournald(o)
 	case "prometheus_scrape":
 		n.conf = readScrape(o)
 	case "nginx_metrics":

@@ -31,7 +31,7 @@ type config struct {
 	warnings       []string
 }
 
-// node is one configured component. Its conf is a *dockerConf, *scrapeConf, *nginxConf,
+// node is one configured component. Its conf is a *dockerConf, *journaldConf, *scrapeConf, *nginxConf,
 // *internalConf, *vectorSourceConf, *program (transforms) or *sinkConf.
 type node struct {
 	id, kind, typ, file string
@@ -500,7 +500,7 @@ func (d dataType) String() string {
 
 func (n *node) emits() dataType {
 	switch n.typ {
-	case "docker_logs":
+	case "docker_logs", "journald":
 		return logData
 	case "prometheus_scrape", "nginx_metrics", "internal_metrics":
 		return metricData

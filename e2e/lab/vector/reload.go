@@ -140,7 +140,7 @@ func (t *topology) apply(cfg *config, diff difference) error {
 		if n.kind != "source" {
 			continue
 		}
-		s, err := newSource(t.parts[n], n.conf, t.outputs[n])
+		s, err := newSource(cfg, t.parts[n], n.conf, t.outputs[n])
 		if err != nil {
 			return err
 		}

@@ -153,7 +153,7 @@ func (t *topology) add(cfg *config, n *node) error {
 		t.sinks = append(t.sinks, s)
 		into = s.buf.put
 	default:
-		src, err := newSource(c, conf, out)
+		src, err := newSource(cfg, c, conf, out)
 		t.sources[n.id] = src
 		return err
 	}
@@ -174,10 +174,12 @@ func (t *topology) markAcked(n *node) {
 	}
 }
 
-func newSource(c *component, conf any, out *output) (source, error) {
+func newSource(cfg *config, c *component, conf any, out *output) (source, error) {
 	switch conf := conf.(type) {
 	case *dockerConf:
 		return newDockerSource(c, conf, out)
+	case *journaldConf:
+		return newJournaldSource(c, conf, out, cfg.dataDir)
 	case *scrapeConf:
 		return &scrapeSource{c, conf, out, newHTTPClient()}, nil
 	case *nginxConf:

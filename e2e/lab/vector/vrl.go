@@ -298,7 +298,9 @@ var functions = map[string]function{
 	"del":                     func([]any, map[string]any) (any, error) { return nil, nil },
 	"now":                     func([]any, map[string]any) (any, error) { return time.Now().UTC(), nil },
 	"get_hostname":            func([]any, map[string]any) (any, error) { return os.Hostname() },
+	"to_int":                  fnToInt,
 	"to_string":               fnToString,
+	"to_syslog_level":         fnToSyslogLevel,
 	"downcase":                onString(func(s string) (any, error) { return strings.ToLower(s), nil }),
 	"encode_json":             fnEncodeJSON,
 	"strip_ansi_escape_codes": onString(func(s string) (any, error) { return ansiPattern().ReplaceAllString(s, ""), nil }),
@@ -345,6 +347,33 @@ func asType[T any](args []any, _ map[string]any) (any, error) {
 		return nil, fmt.Errorf("expected %T, got %T", *new(T), args[0])
 	}
 	return args[0], nil
+}
+
+func fnToInt(args []any, _ map[string]any) (any, error) {
+	if len(args) != 1 {
+		return nil, errArgs
+	}
+	switch v := args[0].(type) {
+	case nil:
+		return int64(0), nil
+	case int64:
+		return v, nil
+	case string:
+		return strconv.ParseInt(v, 10, 64)
+	}
+	return nil, fmt.Errorf("unable to coerce %T into integer", args[0])
+}
+
+func fnToSyslogLevel(args []any, _ map[string]any) (any, error) {
+	levels := []string{"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"}
+	if len(args) != 1 {
+		return nil, errArgs
+	}
+	number, is := args[0].(int64)
+	if !is || number < 0 || number >= int64(len(levels)) {
+		return nil, fmt.Errorf("severity level %v not valid", args[0])
+	}
+	return levels[number], nil
 }
 
 func fnToString(args []any, _ map[string]any) (any, error) {
