@@ -51,10 +51,17 @@ func port(number int) string {
 	return strconv.Itoa(number)
 }
 
+// journald is the folder that systemd-journald has while it runs. /var/log/journal proves little: the package of systemd
+// makes it, also where another init runs.
+const journald = "/run/systemd/journal"
+
 // feature asks the engine's host for what a profile needs. Images may not be there yet: the engine looks at a mount
 // before it looks for the image.
 func (s *session) feature(ctx context.Context) func(string) (bool, error) {
 	return func(name string) (bool, error) {
+		if running, err := s.manager.HasFolder(ctx, s.state.Name, journald); err != nil || !running {
+			return false, err
+		}
 		folders := map[string][]string{
 			"journal":            {"/var/log/journal", "/run/log/journal"},
 			"journal-persistent": {"/var/log/journal"},

@@ -123,7 +123,7 @@ const Native = "native"
 // Features are the words that `needs` and `when.host` may hold, each with what it means for a person.
 func Features() map[string]string {
 	return map[string]string{
-		"journal":            "a systemd journal on the engine's host (/var/log/journal or /run/log/journal)",
+		"journal":            "a systemd journal on the engine's host (journald runs, and keeps it in /var/log or /run/log)",
 		"journal-persistent": "a systemd journal in /var/log/journal of the engine's host",
 		"journal-volatile":   "a systemd journal in /run/log/journal of the engine's host",
 	}

@@ -122,7 +122,9 @@ func TestQueriesNameWhatTheBundleHas(t *testing.T) {
 							assert.Assert(t, slices.Contains(jobs, job), "%s: no job %q in the bundle", query.Panel, job)
 						}
 					case "component_id":
-						assert.Assert(t, slices.Contains(components, f.Value), "%s: no component %q in the bundle", query.Panel, f.Value)
+						for component := range strings.SplitSeq(f.Value, "|") {
+							assert.Assert(t, slices.Contains(components, component), "%s: no component %q in the bundle", query.Panel, component)
+						}
 					}
 				}
 				assert.Assert(t, hasJob, "%s: a selector without job: %s", query.Panel, query.Expr)
@@ -190,7 +192,7 @@ func allQueries(t *testing.T) []Query {
 func bundleText(t *testing.T) string {
 	t.Helper()
 	var files []string
-	for _, pattern := range []string{"stack/bundle/config/ag*/*.yaml", "profiles/*/config/agent/*.yaml", "profiles/*/config/collector/docker.yaml", "profiles/mongodb/config/collector/*.yaml"} {
+	for _, pattern := range []string{"stack/bundle/config/ag*/*.yaml", "profiles/*/config/ag*/*.yaml", "profiles/*/config/collector/docker.yaml", "profiles/mongodb/config/collector/*.yaml"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		assert.NilError(t, err)
 		files = append(files, found...)

@@ -3,7 +3,8 @@ package dashboards
 const (
 	openObserve = `job="openobserve"`
 	logStreams  = openObserve + `,stream_type="logs"`
-	toStore     = aggregator + `,component_id="openobserve"`
+	// One sink a stream; that of the journal comes with its profile.
+	toStore = aggregator + `,component_id=~"openobserve|openobserve_journal"`
 )
 
 const noLevels = `Volume **by level or by service** is not here: neither Vector nor OpenObserve counts it as a metric, and no panel pretends to.

@@ -56,7 +56,7 @@ func pipelineHops() section {
 		graph(12, "Logs, events per hop", "eps", []query{
 			q(sumRate("vector_component_sent_events_total", agent+`,component_id="agg_logs"`), "agent -> balancer"),
 			q(sumRate("vector_component_received_events_total", aggregator+`,component_id="from_agents_logs"`), "balancer -> aggregators"),
-			q(sumRate("vector_component_sent_events_total", aggregator+`,component_id="openobserve"`), "aggregators -> OpenObserve"),
+			q(sumRate("vector_component_sent_events_total", toStore), "aggregators -> OpenObserve"),
 		}),
 		graph(12, "Metrics, events per hop", "eps", []query{
 			q(sumRate("vector_component_sent_events_total", agent+`,component_id="agg_metrics"`), "agent -> balancer"),

@@ -204,7 +204,7 @@ func TestSettingsRefuse(t *testing.T) {
 				own(t, source, "yours", "needs: [journal]")
 			},
 			settings.Request{Profiles: []string{"mine", "yours"}},
-			"profiles mine and yours need a systemd journal on the engine's host (/var/log/journal or /run/log/journal), and laptop has none", "leave it out: docker telemetry profiles ls", true,
+			"profiles mine and yours need a systemd journal on the engine's host (journald runs, and keeps it in /var/log or /run/log), and laptop has none", "leave it out: docker telemetry profiles ls", true,
 		},
 		{
 			"a profile that was removed", func(t *testing.T, source settings.Source) {

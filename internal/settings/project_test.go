@@ -22,13 +22,16 @@ import (
 )
 
 // The golden file of a profile is the difference that it makes to the base project, whose own golden file is that of
-// the package stack. After a wanted change: go test ./internal/settings -run TestLoadedProfiles -update
+// the package stack; of a profile that includes others it is the difference to the project with those. After a wanted
+// change: go test ./internal/settings -run TestLoadedProfiles -update
 func TestLoadedProfiles(t *testing.T) {
 	catalog, err := profiles.Shipped()
 	assert.NilError(t, err)
-	base := loaded(t, catalog)
 	for _, name := range catalog.Names() {
 		t.Run(name, func(t *testing.T) {
+			profile, err := catalog.Find(name)
+			assert.NilError(t, err)
+			base := loaded(t, catalog, profile.Includes...)
 			difference := udiff.Unified("base", name, base, loaded(t, catalog, name))
 			assert.Assert(t, difference != "", "profile %s changes nothing", name)
 			golden.Assert(t, located(base, difference), filepath.Join("profiles", name+".diff"))

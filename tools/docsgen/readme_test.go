@@ -50,7 +50,7 @@ services:
 	assert.Assert(t, strings.HasSuffix(page, " |\n\n"+profilesEnd+"after\n"), page)
 	assert.Assert(t, !strings.Contains(page, "the old table"))
 	want := "\n| `fresh` (`new`, `newer`) | one service \\| and no more; includes `otel` " +
-		"| a systemd journal on the engine's host (/var/log/journal or /run/log/journal) | +384MiB | `scaled-aggregators` " +
+		"| a systemd journal on the engine's host (journald runs, and keeps it in /var/log or /run/log) | +384MiB | `scaled-aggregators` " +
 		"| 127.0.0.1:4317, 127.0.0.1:4318, 127.0.0.1:9999 |\n"
 	assert.Assert(t, strings.Contains(page, want), page)
 	assert.Assert(t, strings.Contains(page, " | `fresh`, `minimal` |  |\n"), "scaled-aggregators does not name it back:\n%s", page)
