@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -26,6 +27,10 @@ func TestJournal(t *testing.T) {
 	t.Parallel()
 	e := newOtelEnv(t)
 	journal := &hostJournal{t: t, e: e.env}
+	if journal.ofHost() {
+		readsHostJournal(t, e)
+		return
+	}
 	journal.clean()
 	t.Run("refused without a journal", func(t *testing.T) { journalIsRefused(t, e.env) })
 	t.Cleanup(journal.clean)
@@ -84,7 +89,40 @@ func (j *hostJournal) run(script, stdin string) {
 	assert.NilError(j.t, err, "%s", out)
 }
 
-// make makes what systemd-journald would. A host that has a journal of its own is not for this scenario: it would be written to.
+// ofHost reports whether the engine's host has a journal of its own, which is not to be written to.
+func (j *hostJournal) ofHost() bool {
+	j.t.Helper()
+	r := j.e.run("docker", "run", "--rm", "--network", "none", "--mount", "type=bind,source=/run,target=/host/run,readonly", busybox,
+		"sh", "-c", "test -e "+path.Dir(marker)+" && ! test -e "+marker)
+	assert.Assert(j.t, r.code == 0 || r.code == 1, "%s", r)
+	return r.code == 0
+}
+
+// readsHostJournal is the scenario on a host where journald runs: what it has is enough to read.
+func readsHostJournal(t *testing.T, e *otelEnv) {
+	e.up("--no-verify")
+	base := e.composition()
+	e.up("--profile", "journal")
+	eventually(t, time.Minute, func() error {
+		found, err := e.search("logs", `SELECT * FROM "journal" WHERE source = 'journal'`)
+		if err == nil && len(found) == 0 {
+			err = errors.New("no entry of the host's journal")
+		}
+		for _, record := range found {
+			assert.Assert(t, record["level"] != nil && record["service"] != nil, "%v", record)
+		}
+		return err
+	})
+	journalIsConfined(t, e.env)
+	for _, names := range combinations(t) {
+		if onHostJournal(t, names) {
+			t.Run(strings.Join(names, "+"), func(t *testing.T) { combines(t, e, names) })
+		}
+	}
+	t.Run("none", func(t *testing.T) { switchesOff(t, e.env, base) })
+}
+
+// make makes what systemd-journald would.
 func (j *hostJournal) make() {
 	j.t.Helper()
 	j.run("mkdir /host/run/systemd/journal; touch "+marker+"; mkdir -p $folder", "")
