@@ -81,6 +81,7 @@ lab: ## Build the lab's images under the names that the bundle pins
 
 .PHONY: e2e
 e2e: export DT_BUSYBOX ?= $(if $(filter upstream,$(IMAGES)),busybox:1.37.0)
+e2e: export DT_PAIRS ?= $(PAIRS)
 e2e: build bin/docker-compose ## Scenarios on a real engine (RUN=TestScale: one; IMAGES=upstream: pulled images)
 	@$(ENGINE)
 	$(if $(filter upstream,$(IMAGES)),bin/docker-telemetry pull,e2e/lab/build.sh)

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -42,29 +43,40 @@ func TestJournal(t *testing.T) {
 	t.Run("entries have level and service", func(t *testing.T) { journalHasLevels(t, e.env, journal) })
 	t.Run("the agent may read and no more", func(t *testing.T) { journalIsConfined(t, e.env) })
 	t.Run("a restart neither loses nor repeats", func(t *testing.T) { journalSurvivesRestarts(t, e.env, journal) })
-	for _, names := range combinations(t) {
-		if onHostJournal(t, names) {
-			t.Run(strings.Join(names, "+"), func(t *testing.T) {
-				combines(t, e, names)
-				message := "combined " + rand.Text()
-				journal.write(entry("4", "MESSAGE="+message))
-				eventually(t, time.Minute, func() error { return e.hasEntries(message, 1) })
-			})
-		}
+	for _, names := range withJournal(t) {
+		t.Run(strings.Join(names, "+"), func(t *testing.T) {
+			combines(t, e, names)
+			message := "combined " + rand.Text()
+			journal.write(entry("4", "MESSAGE="+message))
+			eventually(t, time.Minute, func() error { return e.hasEntries(message, 1) })
+		})
 	}
 	t.Run("none", func(t *testing.T) { switchesOff(t, e.env, base) })
 }
 
-// onHostJournal reports whether a combination needs a journal on the engine's host, which TestJournal alone makes.
-func onHostJournal(t *testing.T, names []string) bool {
+// withJournal are the combinations that need a journal on the engine's host: the profile alone, and with each group of the others.
+func withJournal(t *testing.T) [][]string {
+	t.Helper()
+	all := [][]string{{"journal"}}
+	for _, names := range combinations(t) {
+		// With each pair by itself, those of journal are with one other.
+		if single := len(names) == 1; single == (os.Getenv(allPairs) != "") {
+			all = append(all, append([]string{"journal"}, names...))
+		}
+	}
+	return all
+}
+
+// onHostJournal reports whether a profile needs a journal on the engine's host, which TestJournal alone makes.
+func onHostJournal(t *testing.T, name string) bool {
 	t.Helper()
 	catalog, err := profiles.Shipped()
 	assert.NilError(t, err)
-	selection, err := catalog.Select(names)
+	selection, err := catalog.Select([]string{name})
 	assert.NilError(t, err)
 	needs := selection.Needs()
 	delete(needs, "journal")
-	assert.Equal(t, len(needs), 0, "no scenario makes what %v needs: %v", names, needs)
+	assert.Equal(t, len(needs), 0, "no scenario makes what %s needs: %v", name, needs)
 	return len(selection.Needs()) > 0
 }
 
@@ -114,10 +126,8 @@ func readsHostJournal(t *testing.T, e *otelEnv) {
 		return err
 	})
 	journalIsConfined(t, e.env)
-	for _, names := range combinations(t) {
-		if onHostJournal(t, names) {
-			t.Run(strings.Join(names, "+"), func(t *testing.T) { combines(t, e, names) })
-		}
+	for _, names := range withJournal(t) {
+		t.Run(strings.Join(names, "+"), func(t *testing.T) { combines(t, e, names) })
 	}
 	t.Run("none", func(t *testing.T) { switchesOff(t, e.env, base) })
 }

@@ -20,40 +20,93 @@ import (
 	"github.com/docker-telemetry/docker-telemetry/profiles"
 )
 
-// combinations are each profile alone and every pair that may be combined, so ordered that each up changes little. A pair
-// that switches on what another combination does is that one: demo with rabbitmq, which it includes, is demo.
+// allPairs has each pair run by itself, for an hour and more: make e2e RUN='TestProfiles|TestJournal' PAIRS=all.
+const allPairs = "DT_PAIRS"
+
+// combinations are each profile alone, and groups in which every pair that may be combined is together. A fault that only a
+// pair by itself has is left to allPairs, with which each is a group of its own.
 func combinations(t *testing.T) [][]string {
 	t.Helper()
 	catalog, err := profiles.Shipped()
 	assert.NilError(t, err)
-	var all [][]string
-	seen := map[string]bool{}
-	add := func(names ...string) {
-		selection, err := catalog.Select(names)
-		if err != nil {
-			return
-		}
-		var on []string
-		for _, profile := range selection.Profiles {
-			on = append(on, profile.Name)
-		}
-		if key := strings.Join(on, " "); !seen[key] {
-			seen[key] = true
-			all = append(all, names)
-		}
+	names := slices.DeleteFunc(catalog.Names(), func(name string) bool { return onHostJournal(t, name) })
+	most := len(names)
+	if os.Getenv(allPairs) != "" {
+		most = 2
 	}
-	names := catalog.Names()
+	var all [][]string
+	for _, name := range names {
+		all = append(all, []string{name})
+	}
+	return append(all, groups(catalog, names, most)...)
+}
+
+// groups returns sets of so many profiles at most that may be combined, in one of which each pair is. What a profile includes
+// is with it already.
+func groups(catalog profiles.Catalog, names []string, most int) [][]string {
+	together := map[[2]string]bool{}
+	fits := func(group ...string) bool {
+		selection, err := catalog.Select(group)
+		return err == nil && len(selection.Asked) == len(group) && !includesAny(selection)
+	}
+	var all [][]string
 	for i, first := range names {
-		add(first)
 		for _, second := range names[i+1:] {
-			add(first, second)
+			if together[[2]string{first, second}] || !fits(first, second) {
+				continue
+			}
+			group := []string{first, second}
+			for _, next := range names {
+				if len(group) < most && !slices.Contains(group, next) && fits(append(slices.Clone(group), next)...) {
+					group = append(group, next)
+				}
+			}
+			slices.Sort(group)
+			for j, a := range group {
+				for _, b := range group[j+1:] {
+					together[[2]string{a, b}] = true
+				}
+			}
+			all = append(all, group)
 		}
 	}
 	return all
 }
 
-// Every profile and every pair must load, start, hold its checks, pass data on, and be gone when it is switched off. Half
-// of the combinations on each of two stacks. TestJournal has those with a journal.
+// includesAny reports whether one that was asked for comes with another as well.
+func includesAny(selection profiles.Selection) bool {
+	for _, profile := range selection.Profiles {
+		for _, included := range profile.Includes {
+			if slices.Contains(selection.Asked, included) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// What is run must hold every pair.
+func TestCombinationsHoldEveryPair(t *testing.T) {
+	catalog, err := profiles.Shipped()
+	assert.NilError(t, err)
+	names := catalog.Names()
+	for _, most := range []int{2, 3, len(names)} {
+		all := groups(catalog, names, most)
+		for i, first := range names {
+			for _, second := range names[i+1:] {
+				if selection, err := catalog.Select([]string{first, second}); err != nil || includesAny(selection) {
+					continue
+				}
+				assert.Assert(t, slices.ContainsFunc(all, func(group []string) bool {
+					return len(group) <= most && slices.Contains(group, first) && slices.Contains(group, second)
+				}), "%s and %s are in none of %v", first, second, all)
+			}
+		}
+	}
+}
+
+// Every combination must load, start, hold its checks, pass data on, and be gone when it is switched off. Half of them on
+// each of two stacks. TestJournal has those with a journal.
 func TestProfiles(t *testing.T) {
 	for half := range 2 {
 		t.Run([]string{"even", "odd"}[half], func(t *testing.T) {
@@ -61,8 +114,7 @@ func TestProfiles(t *testing.T) {
 			e := newOtelEnv(t)
 			e.up("--no-verify")
 			base := e.composition()
-			combined := slices.DeleteFunc(combinations(t), func(names []string) bool { return onHostJournal(t, names) })
-			for i, names := range combined {
+			for i, names := range combinations(t) {
 				if i%2 == half {
 					t.Run(strings.Join(names, "+"), func(t *testing.T) { combines(t, e, names) })
 				}

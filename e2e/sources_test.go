@@ -17,6 +17,7 @@ import (
 // The data sources must come with log-ins that hold, with metrics in every panel, and go without a trace but their volumes.
 // `up` itself ends with the checks of each profile.
 func TestDataSources(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t)
 	e.up("--profile", "rabbitmq", "--profile", "valkey")
 	t.Run("RabbitMQ by the gateway", func(t *testing.T) { rabbitMQByTheGateway(t, e) })
