@@ -86,7 +86,7 @@ e2e: build bin/docker-compose ## Scenarios on a real engine (RUN=TestScale: one;
 	@$(ENGINE)
 	$(if $(filter upstream,$(IMAGES)),bin/docker-telemetry pull,e2e/lab/build.sh)
 	mkdir -p $(DT_ARTIFACTS)
-	go test -tags e2e -count=1 -timeout 60m -parallel 3 -v $(if $(RUN),-run '$(RUN)') ./e2e/ | tee $(DT_ARTIFACTS)/e2e.log
+	go test -tags e2e -count=1 -timeout 75m -parallel 2 -v $(if $(RUN),-run '$(RUN)') ./e2e/ | tee $(DT_ARTIFACTS)/e2e.log
 	# A scenario that had to skip proves nothing.
 	! grep -- '--- SKIP' $(DT_ARTIFACTS)/e2e.log
 

@@ -56,6 +56,8 @@ func newEnv(t *testing.T) *env {
 		e.install(name)
 	}
 	e.stacks = []string{e.name}
+	// What a killed run left on the engine: its credentials went with its home, so an up would refuse it.
+	e.ok(e.stackNamed(e.name, "down", "--volumes", "--yes"))
 	t.Cleanup(e.cleanup)
 	return e
 }

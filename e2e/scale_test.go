@@ -34,9 +34,15 @@ func TestScaleUnderLoad(t *testing.T) {
 	e := newEnv(t)
 	e.up("--scale", "aggregator=2")
 	began := time.Now()
-	// 60 lines each 50 ms are above 1,000 a second; the loop itself takes a few.
+	// 13 lines for each hundredth of a second that has passed: one that had to wait for a processor catches up, so that the
+	// rate is that of the scenario and not of the machine.
 	load := e.docker("run", "-d", "--network", "none", busybox, "sh", "-c", `trap 'exit 0' TERM
-n=0; while :; do i=0; while [ $i -lt 60 ]; do i=$((i+1)); n=$((n+1)); echo "load $n"; done; sleep 0.05; done`)
+read -r up _ </proc/uptime; start=${up%.*}${up#*.}
+n=0; while :; do
+	read -r up _ </proc/uptime; due=$(( (${up%.*}${up#*.} - start) * 13 ))
+	while [ $n -lt $due ]; do n=$((n+1)); echo "load $n"; done
+	sleep 0.05
+done`)
 	t.Cleanup(func() { e.docker("rm", "-f", load) })
 	name := strings.TrimPrefix(e.docker("inspect", "-f", "{{.Name}}", load), "/")
 	eventually(t, arrival, func() error { return e.hasOneLine("load 1") })
