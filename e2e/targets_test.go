@@ -21,9 +21,9 @@ import (
 const exporter = "prom/node-exporter:v1.12.1"
 
 // A container that asks for it by its labels is scraped where it is, without another container of the agent, and
-// forgotten when it goes.
+// forgotten when it goes. Not beside others: every stack on the engine takes the containers that ask, and is on their
+// network until its next sync.
 func TestTargets(t *testing.T) {
-	t.Parallel()
 	e := newEnv(t)
 	e.up()
 	before := e.agentRun()
