@@ -56,7 +56,6 @@ func (e *otelEnv) plain(protocol string) otlpTarget {
 
 // What an application sends must end in the right store, whatever it speaks, and nobody else may send.
 func TestOTLP(t *testing.T) {
-	t.Parallel()
 	e := newOtelEnv(t)
 	e.upOtel()
 	for _, protocol := range []string{"grpc", "http"} {

@@ -61,7 +61,7 @@ sell() {
 		open_till "$((order + 50))" 50 0.4
 		wait $! || exit 1
 		say info "the shop is quiet"
-		open_till "$((order + 100))" 12 2
+		open_till "$((order + 100))" 12 3
 	done
 }
 
@@ -73,14 +73,14 @@ pack() {
 		receive
 		case $frame in MESSAGE*) ;; *) give_up "the broker ends the subscription" ;; esac
 		id=$(header ack)
-		sleep 0.35
+		sleep 0.2
 		# The first of each twenty-five is put back once, and comes again.
 		if ((order % 25 == 1)) && [ "$(header redelivered)" = false ]; then
 			say error "payment refused, the order goes back" "packed=$order"
 			printf 'NACK\nid:%s\n\n\0' "$id" >&3
 			continue
 		fi
-		((order % 10)) || say warn "packing takes long" "packed=$order took=350ms"
+		((order % 10)) || say warn "packing takes long" "packed=$order took=200ms"
 		say debug "order packed" "packed=$order"
 		printf 'ACK\nid:%s\n\n\0' "$id" >&3
 	done
