@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"strconv"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -58,8 +59,10 @@ const journald = "/run/systemd/journal"
 // feature asks the engine's host for what a profile needs. Images may not be there yet: the engine looks at a mount
 // before it looks for the image.
 func (s *session) feature(ctx context.Context) func(string) (bool, error) {
+	// Asked once, for whatever of a journal a profile wants to know: each question makes a container.
+	runs := sync.OnceValues(func() (bool, error) { return s.manager.HasFolder(ctx, s.state.Name, journald) })
 	return func(name string) (bool, error) {
-		if running, err := s.manager.HasFolder(ctx, s.state.Name, journald); err != nil || !running {
+		if running, err := runs(); err != nil || !running {
 			return false, err
 		}
 		folders := map[string][]string{

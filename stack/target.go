@@ -69,8 +69,8 @@ var (
 	jobShape  = regexp.MustCompile(`^[A-Za-z0-9_.:/@-]{1,100}$`)
 )
 
-// targetOf reads the labels and networks of a container. joined are the networks that the agent is on.
-func targetOf(item container.Summary, joined map[string]bool) Target {
+// targetOf reads the labels and networks of a container. joined says whether the agent is on a network.
+func targetOf(item container.Summary, joined func(network string) bool) Target {
 	target := Target{
 		Container: containerName(item), State: NotYet,
 		Path: orDefault(item.Labels[ScrapePathLabel], "/metrics"),
@@ -98,7 +98,7 @@ func targetOf(item container.Summary, joined map[string]bool) Target {
 
 // reach chooses the network: one that the agent is on already, else the first by name; "bridge" last, for it has no
 // names and an address there changes with every start.
-func (t *Target) reach(item container.Summary, joined map[string]bool) {
+func (t *Target) reach(item container.Summary, joined func(network string) bool) {
 	mode := item.HostConfig.NetworkMode
 	switch {
 	case mode == "host":
@@ -134,9 +134,9 @@ func (t *Target) reach(item container.Summary, joined map[string]bool) {
 // bridge is the engine's default network.
 const bridge = "bridge"
 
-func rankOf(network string, joined map[string]bool) string {
+func rankOf(network string, joined func(network string) bool) string {
 	switch {
-	case joined[network] && network != bridge:
+	case joined(network) && network != bridge:
 		return "0"
 	case network != bridge:
 		return "1"

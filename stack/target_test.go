@@ -56,7 +56,7 @@ func TestTargetOf(t *testing.T) {
 		{"no address", asking("shop", good), "", "it has no address of IPv4 on any network"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			target := targetOf(tc.item, map[string]bool{tc.joined: true})
+			target := targetOf(tc.item, func(network string) bool { return network == tc.joined })
 			if target.Problem != "" {
 				assert.Equal(t, target.Problem, tc.want)
 				assert.Equal(t, target.State, Refused)

@@ -35,39 +35,35 @@ head -c 1000000 <&3`
 
 // Targets lists the running containers that ask to be scraped, by name, each with what it is at. It changes nothing.
 func (m *Manager) Targets(ctx context.Context, name string) ([]Target, error) {
-	agent, err := m.agent(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	targets, err := m.wantedTargets(ctx, name, agent)
-	if err != nil {
-		return nil, err
-	}
-	known, err := m.readTargets(ctx, agent.id)
+	agent, targets, known, err := m.lookForTargets(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	return targets, m.askTargets(ctx, agent, targets, known)
 }
 
+// lookForTargets finds the agent, what it is wanted to scrape and the file that says what it scrapes now.
+func (m *Manager) lookForTargets(ctx context.Context, name string) (agent agentContainer, targets []Target, known string, err error) {
+	if agent, err = m.agent(ctx, name); err != nil {
+		return agent, nil, "", err
+	}
+	if targets, err = m.wantedTargets(ctx, name, agent); err != nil {
+		return agent, nil, "", err
+	}
+	known, err = m.readTargets(ctx, agent.id)
+	return agent, targets, known, err
+}
+
 // SyncTargets makes the agent scrape the containers that ask for it, and no longer those that went: it joins and leaves
 // networks, replaces one file and has the agent read its files again. Nothing is restarted. It returns the targets, each
 // with what it is at; one that gives no metrics is no error. The caller holds the stack's lock.
 func (m *Manager) SyncTargets(ctx context.Context, name string) ([]Target, error) {
-	agent, err := m.agent(ctx, name)
+	agent, targets, known, err := m.lookForTargets(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	targets, err := m.wantedTargets(ctx, name, agent)
-	if err != nil {
-		return nil, err
-	}
-	m.joinNetworks(ctx, &agent, targets)
+	m.joinNetworks(ctx, agent, targets)
 	wanted := targetsFile(targets)
-	known, err := m.readTargets(ctx, agent.id)
-	if err != nil {
-		return nil, err
-	}
 	if wanted != known {
 		if err := m.writeTargets(ctx, agent.id, wanted); err != nil {
 			return nil, err
@@ -82,8 +78,12 @@ func (m *Manager) SyncTargets(ctx context.Context, name string) ([]Target, error
 // agentContainer is the agent, with the networks that it is on.
 type agentContainer struct {
 	id       string
-	networks map[string]bool   // by name
-	ids      map[string]string // of those networks
+	networks map[string]string // their IDs by name
+}
+
+func (a agentContainer) on(network string) bool {
+	_, is := a.networks[network]
+	return is
 }
 
 func (m *Manager) agent(ctx context.Context, name string) (agentContainer, error) {
@@ -97,11 +97,11 @@ func (m *Manager) agent(ctx context.Context, name string) (agentContainer, error
 		if item.State != container.StateRunning || item.NetworkSettings == nil {
 			continue
 		}
-		agent := agentContainer{id: item.ID, networks: map[string]bool{}, ids: map[string]string{}}
+		agent := agentContainer{id: item.ID, networks: map[string]string{}}
 		for network, endpoint := range item.NetworkSettings.Networks {
-			agent.networks[network] = true
+			agent.networks[network] = ""
 			if endpoint != nil {
-				agent.ids[network] = endpoint.NetworkID
+				agent.networks[network] = endpoint.NetworkID
 			}
 		}
 		return agent, nil
@@ -121,17 +121,17 @@ func (m *Manager) wantedTargets(ctx context.Context, name string, agent agentCon
 		if stack, ours := item.Labels[StackLabel]; ours && stack != name || item.State != container.StateRunning {
 			continue
 		}
-		targets = append(targets, targetOf(item, agent.networks))
+		targets = append(targets, targetOf(item, agent.on))
 	}
 	slices.SortFunc(targets, func(a, b Target) int { return strings.Compare(a.Container, b.Container) })
 	return targets, nil
 }
 
 // joinNetworks refuses a target whose network the agent cannot join, with what the engine says.
-func (m *Manager) joinNetworks(ctx context.Context, agent *agentContainer, targets []Target) {
+func (m *Manager) joinNetworks(ctx context.Context, agent agentContainer, targets []Target) {
 	for i := range targets {
 		target := &targets[i]
-		if target.State == Refused || agent.networks[target.Network] {
+		if target.State == Refused || agent.on(target.Network) {
 			continue
 		}
 		_, err := m.Docker.NetworkConnect(ctx, target.networkID, client.NetworkConnectOptions{Container: agent.id})
@@ -139,7 +139,7 @@ func (m *Manager) joinNetworks(ctx context.Context, agent *agentContainer, targe
 			target.State, target.Problem = Refused, fmt.Sprintf("the agent cannot join network %s: %s", target.Network, lastCause(err))
 			continue
 		}
-		agent.networks[target.Network], agent.ids[target.Network] = true, target.networkID
+		agent.networks[target.Network] = target.networkID
 	}
 }
 
@@ -163,7 +163,7 @@ func (m *Manager) leaveNetworks(ctx context.Context, agent agentContainer, targe
 		if stay[network] {
 			continue
 		}
-		_, err := m.Docker.NetworkDisconnect(ctx, agent.ids[network], client.NetworkDisconnectOptions{Container: agent.id})
+		_, err := m.Docker.NetworkDisconnect(ctx, agent.networks[network], client.NetworkDisconnectOptions{Container: agent.id})
 		if err != nil {
 			return fmt.Errorf("leave network %s: %w", network, err)
 		}
@@ -211,7 +211,7 @@ func (m *Manager) askTargets(ctx context.Context, agent agentContainer, targets 
 	group.SetLimit(probesAtOnce)
 	for i := range targets {
 		target := &targets[i]
-		if target.State == Refused || !strings.Contains(known, target.id()+":") || !agent.networks[target.Network] {
+		if target.State == Refused || !strings.Contains(known, target.id()+":") || !agent.on(target.Network) {
 			continue
 		}
 		group.Go(func() error {
