@@ -5,8 +5,6 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,8 +12,6 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
-
-	"github.com/docker-telemetry/docker-telemetry/internal/dashboards"
 )
 
 // generators are the components of the demo that make the work.
@@ -67,7 +63,6 @@ func generatorsAreConfined(t *testing.T, e *env) {
 func still() map[string]string {
 	return map[string]string{
 		"rabbitmq: Consumers by queue":  "one packer",
-		"rabbitmq: Unacknowledged":      "ten at most are out, and on a slow machine always ten",
 		"rabbitmq: Free disk":           "what others write to the disk is not the demo's",
 		"valkey: Answers":               "it must stay 1",
 		"valkey: Memory of its limit":   "a cart is small against 96 MB, and the allocator keeps what it has",
@@ -82,13 +77,7 @@ func still() map[string]string {
 func panelsMove(t *testing.T, e *env) {
 	panels := map[string][]string{}
 	for _, profile := range []string{"rabbitmq", "valkey", "mongodb"} {
-		files, err := filepath.Glob("../profiles/" + profile + "/config/grafana/dashboards/*.json")
-		assert.NilError(t, err)
-		for _, file := range files {
-			raw, err := os.ReadFile(file)
-			assert.NilError(t, err)
-			queries, err := dashboards.Queries(raw)
-			assert.NilError(t, err)
+		for _, queries := range queriesOf(t, "../profiles/"+profile+"/config/grafana/dashboards/*.json") {
 			for _, query := range queries {
 				panel := profile + ": " + query.Panel
 				panels[panel] = append(panels[panel], fmt.Sprintf("max(stddev_over_time((%s)[4m:15s])) > 0", query.Expr))

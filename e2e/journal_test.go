@@ -90,12 +90,19 @@ type hostJournal struct {
 // marker says that the folders are ours to remove, also after a run that was killed.
 const marker = "/host/run/systemd/journal/docker-telemetry-e2e"
 
-func (j *hostJournal) run(script, stdin string) {
-	j.t.Helper()
-	cmd := j.e.command(j.t.Context(), "docker", "run", "--rm", "-i", "--network", "none",
+// container is the command that runs a script with the folders of the host; id and folder are those of its journal.
+func (*hostJournal) container(script string) []string {
+	return []string{
+		"docker", "run", "--rm", "-i", "--network", "none",
 		"--mount", "type=bind,source=/run,target=/host/run", "--mount", "type=bind,source=/var/log,target=/host/var/log",
 		"--mount", "type=bind,source=/etc/machine-id,target=/etc/machine-id,readonly",
-		"--entrypoint", "bash", journalImage, "-euc", "id=$(cat /etc/machine-id); folder=/host/var/log/journal/$id\n"+script)
+		"--entrypoint", "bash", journalImage, "-euc", "id=$(cat /etc/machine-id); folder=/host/var/log/journal/$id\n" + script,
+	}
+}
+
+func (j *hostJournal) run(script, stdin string) {
+	j.t.Helper()
+	cmd := j.e.command(j.t.Context(), j.container(script)...)
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	assert.NilError(j.t, err, "%s", out)
@@ -141,15 +148,11 @@ func (j *hostJournal) make() {
 // clean is for the end, whose context is gone, and for what a killed run left.
 func (j *hostJournal) clean() {
 	j.t.Helper()
-	j.e.docker("run", "--rm", "--network", "none",
-		"--mount", "type=bind,source=/run,target=/host/run", "--mount", "type=bind,source=/var/log,target=/host/var/log",
-		"--mount", "type=bind,source=/etc/machine-id,target=/etc/machine-id,readonly",
-		"--entrypoint", "bash", journalImage, "-euc", `test -e `+marker+` || exit 0
-folder=/host/var/log/journal/$(cat /etc/machine-id)
+	j.e.ok(j.e.run(j.container(`test -e ` + marker + ` || exit 0
 rm -f $folder/e2e-*.journal
 rmdir --ignore-fail-on-non-empty $folder
-rm `+marker+`
-rmdir `+path.Dir(marker))
+rm ` + marker + `
+rmdir ` + path.Dir(marker))...))
 }
 
 // entry is one in journald's export format, without what belongs to the host. No priority is "".

@@ -5,8 +5,10 @@ package e2e
 import (
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,16 +67,10 @@ func bothCarry(t *testing.T, e *env) {
 
 // dashboardsHaveData runs every query of every dashboard, which are so many at least, on the real VictoriaMetrics.
 func dashboardsHaveData(t *testing.T, e *env, pattern string, least int) {
-	files, err := filepath.Glob(pattern)
-	assert.NilError(t, err)
-	assert.Assert(t, len(files) >= least, files)
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		assert.NilError(t, err)
-		queries, err := dashboards.Queries(raw)
-		assert.NilError(t, err)
-		assert.Assert(t, len(queries) > 0, file)
-		for _, query := range queries {
+	queries := queriesOf(t, pattern)
+	assert.Assert(t, len(queries) >= least, pattern)
+	for _, file := range slices.Sorted(maps.Keys(queries)) {
+		for _, query := range queries[file] {
 			// A rate needs two scrapes, 15 s apart, and the first is late by the start of its target.
 			eventually(t, 90*time.Second, func() error {
 				if err := e.hasSeries(query.Expr); err != nil {
@@ -83,8 +79,24 @@ func dashboardsHaveData(t *testing.T, e *env, pattern string, least int) {
 				return nil
 			})
 		}
-		t.Logf("%s: %d queries have data", filepath.Base(file), len(queries))
+		t.Logf("%s: %d queries have data", filepath.Base(file), len(queries[file]))
 	}
+}
+
+// queriesOf are the queries of the dashboards, by their file; one without a query is a mistake.
+func queriesOf(t *testing.T, pattern string) map[string][]dashboards.Query {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	assert.NilError(t, err)
+	found := map[string][]dashboards.Query{}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		assert.NilError(t, err)
+		found[file], err = dashboards.Queries(raw)
+		assert.NilError(t, err)
+		assert.Assert(t, len(found[file]) > 0, file)
+	}
+	return found
 }
 
 func nginxAccepts(t *testing.T, e *env) {

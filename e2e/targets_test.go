@@ -32,7 +32,7 @@ func TestTargets(t *testing.T) {
 	t.Cleanup(func() { e.run("docker", "network", "rm", shop) })
 
 	t.Run("scraped on its own network", func(t *testing.T) {
-		e.exporter(t, shop+"-web", "--network", shop, "--label", "telemetry.job=shop-web")
+		e.exporter(shop+"-web", "--network", shop, "--label", "telemetry.job=shop-web")
 		found := e.targets("sync")
 		assert.Equal(t, found[shop+"-web"].State, "scraped", "%+v", found)
 		assert.Assert(t, found[shop+"-web"].Samples > 100, "%+v", found)
@@ -42,15 +42,15 @@ func TestTargets(t *testing.T) {
 		assert.Equal(t, e.agentRun(), before)
 	})
 	t.Run("on the default bridge", func(t *testing.T) {
-		e.exporter(t, shop+"-plain", "--label", "telemetry.job=shop-plain")
+		e.exporter(shop+"-plain", "--label", "telemetry.job=shop-plain")
 		assert.Equal(t, e.targets("sync")[shop+"-plain"].State, "scraped")
 		eventually(t, 90*time.Second, func() error { return e.hasSeries(`node_load1{job="shop-plain"}`) })
 	})
 	t.Run("one that cannot be scraped says why", func(t *testing.T) {
-		e.exporter(t, shop+"-closed", "--network", shop, "--label", "telemetry.port=81")
-		e.exporter(t, shop+"-elsewhere", "--network", shop, "--label", "telemetry.path=/nothing")
-		e.exporter(t, shop+"-host", "--network", "host")
-		e.exporter(t, shop+"-none", "--network", "none")
+		e.exporter(shop+"-closed", "--network", shop, "--label", "telemetry.port=81")
+		e.exporter(shop+"-elsewhere", "--network", shop, "--label", "telemetry.path=/nothing")
+		e.exporter(shop+"-host", "--network", "host")
+		e.exporter(shop+"-none", "--network", "none")
 		found := e.targets("sync")
 		for name, want := range map[string]string{
 			"-closed":    "nothing listens on port 81 of it",
@@ -110,7 +110,7 @@ func watched(t *testing.T, e *env, shop string) {
 		}
 		return nil
 	})
-	e.exporter(t, shop+"-late", "--network", shop)
+	e.exporter(shop+"-late", "--network", shop)
 	says("scraped " + shop + "-late: http://" + shop + "-late:9100/metrics")
 	e.docker("rm", "-f", shop+"-late")
 	says("gone " + shop + "-late")
@@ -139,15 +139,10 @@ func (l *locked) String() string {
 }
 
 // exporter starts a container that asks to be scraped; a later --label takes an earlier one's place.
-func (e *env) exporter(t *testing.T, name string, args ...string) {
-	t.Helper()
+func (e *env) exporter(name string, args ...string) {
+	e.t.Helper()
 	run := append([]string{"run", "-d", "--name", name, "--label", "telemetry.scrape=true", "--label", "telemetry.port=9100"}, args...)
 	e.docker(append(run, exporter)...)
-	t.Cleanup(func() {
-		if name != e.name+"-shop-web" { // the others of the scenario need it
-			e.run("docker", "rm", "-f", name)
-		}
-	})
 	e.t.Cleanup(func() { e.run("docker", "rm", "-f", name) })
 }
 

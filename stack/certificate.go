@@ -313,13 +313,8 @@ func (m *Manager) copySecrets(ctx context.Context, id string, certificate Certif
 		name    string
 		content []byte
 	}{{certificateSecret, certificate.Chain}, {keySecret, certificate.Key}} {
-		header := tar.Header{
-			Name: fmt.Sprintf(naming, file.name), Mode: 0o444, Size: int64(len(file.content)), ModTime: time.Now(), Typeflag: tar.TypeReg,
-		}
-		if err := writer.WriteHeader(&header); err != nil {
-			return err
-		}
-		if _, err := writer.Write(file.content); err != nil {
+		header := tar.Header{Name: fmt.Sprintf(naming, file.name), Mode: 0o444, ModTime: time.Now()}
+		if err := addFile(writer, header, file.content); err != nil {
 			return err
 		}
 	}

@@ -184,12 +184,8 @@ func (m *Manager) writeTargets(ctx context.Context, agent, text string) error {
 	var archive bytes.Buffer
 	writer := tar.NewWriter(&archive)
 	// Under another name first, so that an agent that is started meanwhile finds a whole file. It reads .yaml only.
-	header := tar.Header{Name: strings.TrimPrefix(targetsPath, "/") + ".new", Mode: 0o444, Size: int64(len(text)), ModTime: time.Now(), Typeflag: tar.TypeReg}
-	err := writer.WriteHeader(&header)
-	if err == nil {
-		_, err = writer.Write([]byte(text))
-	}
-	if err := errors.Join(err, writer.Close()); err != nil {
+	header := tar.Header{Name: strings.TrimPrefix(targetsPath, "/") + ".new", Mode: 0o444, ModTime: time.Now()}
+	if err := errors.Join(addFile(writer, header, []byte(text)), writer.Close()); err != nil {
 		return err
 	}
 	if _, err := m.Docker.CopyToContainer(ctx, agent, client.CopyToContainerOptions{DestinationPath: "/", Content: &archive}); err != nil {

@@ -53,15 +53,11 @@ func archiveOf(project *types.Project, service types.ServiceConfig) (*bytes.Buff
 		if mount.UID != "" || mount.GID != "" {
 			return fmt.Errorf("%s of %s: uid and gid are not supported", target, service.Name)
 		}
-		header := tar.Header{Name: strings.TrimPrefix(target, "/"), Size: int64(len(content)), Mode: 0o444}
+		header := tar.Header{Name: strings.TrimPrefix(target, "/"), Mode: 0o444}
 		if mount.Mode != nil {
 			header.Mode = int64(*mount.Mode)
 		}
-		if err := archive.WriteHeader(&header); err != nil {
-			return err
-		}
-		_, err := archive.Write([]byte(content))
-		return err
+		return addFile(archive, header, []byte(content))
 	}
 	for _, mount := range service.Configs {
 		if err := add(mount.Target, types.FileReferenceConfig(mount), project.Configs[mount.Source].Content); err != nil {
@@ -74,6 +70,16 @@ func archiveOf(project *types.Project, service types.ServiceConfig) (*bytes.Buff
 		}
 	}
 	return &out, archive.Close()
+}
+
+// addFile writes a file to an archive; the header says all of it but the size.
+func addFile(archive *tar.Writer, header tar.Header, content []byte) error {
+	header.Typeflag, header.Size = tar.TypeReg, int64(len(content))
+	if err := archive.WriteHeader(&header); err != nil {
+		return err
+	}
+	_, err := archive.Write(content)
+	return err
 }
 
 // secretTarget follows the Compose specification: a name is one below /run/secrets, and its own name is the default.
