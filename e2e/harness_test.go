@@ -33,7 +33,36 @@ func runAll(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "no Docker engine answers: %s\n", out)
 		return 1
 	}
+	if err := removeLeftovers(); err != nil {
+		fmt.Fprintf(os.Stderr, "what an earlier run left cannot be removed: %v\n", err)
+		return 1
+	}
 	return m.Run()
+}
+
+// removeLeftovers removes what a killed run left on the engine: by their names the next one would meet them, with passwords
+// that went with their home, and their health checks take a core.
+func removeLeftovers() error {
+	const ours = "name=^/?e2e-"
+	for _, kind := range []struct{ list, remove []string }{
+		{[]string{"ps", "-aq", "--filter", ours}, []string{"rm", "-f"}},
+		{[]string{"ps", "-aq", "--filter", "ancestor=docker-telemetry-lab/busybox:1"}, []string{"rm", "-f"}},
+		{[]string{"network", "ls", "-q", "--filter", ours}, []string{"network", "rm"}},
+		{[]string{"volume", "ls", "-q", "--filter", ours}, []string{"volume", "rm"}},
+	} {
+		out, err := exec.Command("docker", kind.list...).Output()
+		if err != nil {
+			return fmt.Errorf("docker %v: %w", kind.list, err)
+		}
+		found := strings.Fields(string(out))
+		if len(found) == 0 {
+			continue
+		}
+		if out, err := exec.Command("docker", append(kind.remove, found...)...).CombinedOutput(); err != nil {
+			return fmt.Errorf("docker %v: %s", kind.remove, out)
+		}
+	}
+	return nil
 }
 
 // env is a scenario's own world: a home, a Docker configuration with our plugin and Compose, a stack name and a port.
@@ -56,8 +85,6 @@ func newEnv(t *testing.T) *env {
 		e.install(name)
 	}
 	e.stacks = []string{e.name}
-	// What a killed run left on the engine: its credentials went with its home, so an up would refuse it.
-	e.ok(e.stackNamed(e.name, "down", "--volumes", "--yes"))
 	t.Cleanup(e.cleanup)
 	return e
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -15,76 +14,66 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
-
-	"github.com/docker-telemetry/docker-telemetry/profiles"
 )
 
 // journalImage has systemd-journal-remote; `make lab` builds it.
 const journalImage = "docker-telemetry-lab/journal:1"
 
-// The profile journal must be refused where there is none; where there is one its entries must arrive once each, also over a
-// restart, and it must fit together with every other profile. Nobody else touches the journal of the engine's host.
-func TestJournal(t *testing.T) {
-	t.Parallel()
-	e := newOtelEnv(t)
-	journal := &hostJournal{t: t, e: e.env}
-	if journal.ofHost() {
-		readsHostJournal(t, e)
-		return
-	}
-	journal.clean()
-	t.Run("refused without a journal", func(t *testing.T) { journalIsRefused(t, e.env) })
-	t.Cleanup(journal.clean)
-	journal.make()
-	e.up("--no-verify")
-	base := e.composition()
-	journal.write(entry("6", "MESSAGE=before the stack"))
-	e.up("--profile", "journal")
-	t.Run("entries have level and service", func(t *testing.T) { journalHasLevels(t, e.env, journal) })
-	t.Run("the agent may read and no more", func(t *testing.T) { journalIsConfined(t, e.env) })
-	t.Run("a restart neither loses nor repeats", func(t *testing.T) { journalSurvivesRestarts(t, e.env, journal) })
-	for _, names := range withJournal(t) {
-		t.Run(strings.Join(names, "+"), func(t *testing.T) {
-			combines(t, e, names)
-			message := "combined " + rand.Text()
-			journal.write(entry("4", "MESSAGE="+message))
-			eventually(t, time.Minute, func() error { return e.hasEntries(message, 1) })
-		})
-	}
-	t.Run("none", func(t *testing.T) { switchesOff(t, e.env, base) })
-}
-
-// withJournal are the combinations that need a journal on the engine's host: the profile alone, and with each group of the others.
-func withJournal(t *testing.T) [][]string {
-	t.Helper()
-	all := [][]string{{"journal"}}
-	for _, names := range combinations(t) {
-		// With each pair by itself, those of journal are with one other.
-		if single := len(names) == 1; single == (os.Getenv(allPairs) != "") {
-			all = append(all, append([]string{"journal"}, names...))
-		}
-	}
-	return all
-}
-
-// onHostJournal reports whether a profile needs a journal on the engine's host, which TestJournal alone makes.
-func onHostJournal(t *testing.T, name string) bool {
-	t.Helper()
-	catalog, err := profiles.Shipped()
-	assert.NilError(t, err)
-	selection, err := catalog.Select([]string{name})
-	assert.NilError(t, err)
-	needs := selection.Needs()
-	delete(needs, "journal")
-	assert.Equal(t, len(needs), 0, "no scenario makes what %s needs: %v", name, needs)
-	return len(selection.Needs()) > 0
-}
-
 // hostJournal is a journal on the engine's host, which may be another machine: containers make it, write and remove it.
 type hostJournal struct {
-	t     *testing.T
-	e     *env
-	files int
+	t       *testing.T
+	e       *env
+	foreign bool // systemd-journald's own
+	files   int
+}
+
+// newHostJournal gives the engine's host a journal where it has none, after the profile was refused without; nobody else
+// touches it.
+func newHostJournal(t *testing.T, e *env) *hostJournal {
+	t.Helper()
+	journal := &hostJournal{t: t, e: e}
+	if journal.ofHost() {
+		journal.foreign = true
+		return journal
+	}
+	journal.clean()
+	t.Run("journal where there is none", func(t *testing.T) { journalIsRefused(t, e) })
+	t.Cleanup(journal.clean)
+	journal.make()
+	// The profile's proof is an entry that is there.
+	journal.write(entry("6", "MESSAGE=before the stack"))
+	return journal
+}
+
+// isRead requires that the running profile journal reads; a journal that is not ours is not to be written to.
+func (j *hostJournal) isRead(t *testing.T) {
+	t.Helper()
+	if !j.foreign {
+		message := "combined " + rand.Text()
+		j.write(entry("4", "MESSAGE="+message))
+		eventually(t, time.Minute, func() error { return j.e.hasEntries(message, 1) })
+		return
+	}
+	eventually(t, time.Minute, func() error {
+		found, err := j.e.search("logs", `SELECT * FROM "journal" WHERE source = 'journal'`)
+		if err == nil && len(found) == 0 {
+			err = errors.New("no entry of the host's journal")
+		}
+		for _, record := range found {
+			assert.Assert(t, record["level"] != nil && record["service"] != nil, "%v", record)
+		}
+		return err
+	})
+}
+
+// holdsItsPromises is for the profile journal alone: its entries must arrive once each, also over a restart.
+func (j *hostJournal) holdsItsPromises(t *testing.T) {
+	t.Run("the agent may read and no more", func(t *testing.T) { journalIsConfined(t, j.e) })
+	if j.foreign {
+		return
+	}
+	t.Run("entries have level and service", func(t *testing.T) { journalHasLevels(t, j.e, j) })
+	t.Run("a restart neither loses nor repeats", func(t *testing.T) { journalSurvivesRestarts(t, j.e, j) })
 }
 
 // marker says that the folders are ours to remove, also after a run that was killed.
@@ -115,28 +104,6 @@ func (j *hostJournal) ofHost() bool {
 		"sh", "-c", "test -e "+path.Dir(marker)+" && ! test -e "+marker)
 	assert.Assert(j.t, r.code == 0 || r.code == 1, "%s", r)
 	return r.code == 0
-}
-
-// readsHostJournal is the scenario on a host where journald runs: what it has is enough to read.
-func readsHostJournal(t *testing.T, e *otelEnv) {
-	e.up("--no-verify")
-	base := e.composition()
-	e.up("--profile", "journal")
-	eventually(t, time.Minute, func() error {
-		found, err := e.search("logs", `SELECT * FROM "journal" WHERE source = 'journal'`)
-		if err == nil && len(found) == 0 {
-			err = errors.New("no entry of the host's journal")
-		}
-		for _, record := range found {
-			assert.Assert(t, record["level"] != nil && record["service"] != nil, "%v", record)
-		}
-		return err
-	})
-	journalIsConfined(t, e.env)
-	for _, names := range withJournal(t) {
-		t.Run(strings.Join(names, "+"), func(t *testing.T) { combines(t, e, names) })
-	}
-	t.Run("none", func(t *testing.T) { switchesOff(t, e.env, base) })
 }
 
 // make makes what systemd-journald would.

@@ -20,7 +20,7 @@ import (
 	"github.com/docker-telemetry/docker-telemetry/profiles"
 )
 
-// allPairs has each pair run by itself, for an hour and more: make e2e RUN='TestProfiles|TestJournal' PAIRS=all.
+// allPairs has each pair run by itself, for an hour and more: make e2e RUN=TestProfiles PAIRS=all.
 const allPairs = "DT_PAIRS"
 
 // combinations are each profile alone, and groups in which every pair that may be combined is together. A fault that only a
@@ -29,7 +29,7 @@ func combinations(t *testing.T) [][]string {
 	t.Helper()
 	catalog, err := profiles.Shipped()
 	assert.NilError(t, err)
-	names := slices.DeleteFunc(catalog.Names(), func(name string) bool { return onHostJournal(t, name) })
+	names := catalog.Names()
 	most := len(names)
 	if os.Getenv(allPairs) != "" {
 		most = 2
@@ -105,23 +105,25 @@ func TestCombinationsHoldEveryPair(t *testing.T) {
 	}
 }
 
-// Every combination must load, start, hold its checks, pass data on, and be gone when it is switched off. Half of them on
-// each of two stacks. TestJournal has those with a journal.
+// Every combination must load, start, hold its checks, pass data on, and be gone when it is switched off.
 func TestProfiles(t *testing.T) {
-	for half := range 2 {
-		t.Run([]string{"even", "odd"}[half], func(t *testing.T) {
-			t.Parallel()
-			e := newOtelEnv(t)
-			e.up("--no-verify")
-			base := e.composition()
-			for i, names := range combinations(t) {
-				if i%2 == half {
-					t.Run(strings.Join(names, "+"), func(t *testing.T) { combines(t, e, names) })
-				}
+	t.Parallel()
+	e := newOtelEnv(t)
+	journal := newHostJournal(t, e.env)
+	e.up("--no-verify")
+	base := e.composition()
+	for _, names := range combinations(t) {
+		t.Run(strings.Join(names, "+"), func(t *testing.T) {
+			combines(t, e, names)
+			if slices.Contains(names, "journal") {
+				journal.isRead(t)
 			}
-			t.Run("none", func(t *testing.T) { switchesOff(t, e.env, base) })
+			if slices.Equal(names, []string{"journal"}) {
+				journal.holdsItsPromises(t)
+			}
 		})
 	}
+	t.Run("none", func(t *testing.T) { switchesOff(t, e.env, base) })
 }
 
 // combines goes over to a combination from whatever ran before.

@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -33,6 +35,7 @@ func TestScale(t *testing.T) {
 func TestScaleUnderLoad(t *testing.T) {
 	e := newEnv(t)
 	e.up("--scale", "aggregator=2")
+	ended := e.watchEnds("aggregator")
 	began := time.Now()
 	// 13 lines for each hundredth of a second that has passed: one that had to wait for a processor catches up, so that the
 	// rate is that of the scenario and not of the machine.
@@ -57,10 +60,11 @@ done`)
 	t.Logf("%d lines in %s: %.0f a second", len(written), took.Round(time.Second), rate)
 	assert.Assert(t, rate >= 1000, "%.0f lines a second", rate)
 	eventually(t, time.Minute, func() error { return e.lost(name, written) })
-	for _, code := range e.exitCodes(began) {
+	codes := ended()
+	for _, code := range codes {
 		assert.Equal(t, code, "0", "an aggregator was killed while it held events")
 	}
-	assert.Equal(t, len(e.exitCodes(began)), 6)
+	assert.Equal(t, len(codes), 6)
 }
 
 // scale requires even shares, measured within 5 s of the replicas' being healthy or gone.
@@ -123,10 +127,19 @@ func (e *env) lost(container string, written []string) error {
 	return nil
 }
 
-// exitCodes are those of the aggregators that ended since.
-func (e *env) exitCodes(since time.Time) []string {
+// watchEnds returns a function that ends the watch and returns the exit codes of a component's containers that ended since.
+// Asked afterwards the engine knows its last 256 events only, and each health check is three.
+func (e *env) watchEnds(component string) func() []string {
 	e.t.Helper()
-	return strings.Fields(e.docker("events", "--since", strconv.FormatInt(since.Unix(), 10), "--until", strconv.FormatInt(time.Now().Unix(), 10),
-		"--filter", "event=die", "--filter", "label=io.github.docker-telemetry.stack="+e.name,
-		"--filter", "label=io.github.docker-telemetry.component=aggregator", "--format", `{{index .Actor.Attributes "exitCode"}}`))
+	ctx, cancel := context.WithCancel(e.t.Context())
+	cmd := e.command(ctx, "docker", "events", "--filter", "event=die", "--filter", "label=io.github.docker-telemetry.stack="+e.name,
+		"--filter", "label=io.github.docker-telemetry.component="+component, "--format", `{{index .Actor.Attributes "exitCode"}}`)
+	var codes bytes.Buffer
+	cmd.Stdout = &codes
+	assert.NilError(e.t, cmd.Start())
+	return func() []string {
+		cancel()
+		_ = cmd.Wait() // it was killed
+		return strings.Fields(codes.String())
+	}
 }

@@ -101,8 +101,10 @@ func sourcesHideSecrets(t *testing.T, e *env, logins ...string) {
 	}
 }
 
-// A colour code in a line would end up in the level and in the message.
+// A colour code in a line would end up in the level and in the message. What RabbitMQ says of itself while it starts may be
+// over before the agent reads, so it is made to say more.
 func rabbitMQHasLevels(t *testing.T, e *env) {
+	e.ok(e.execIn("rabbitmq", "rabbitmqctl", "eval", `logger:notice("said for the scenario").`))
 	eventually(t, arrival, func() error {
 		found, err := e.search("logs", `SELECT * FROM "docker" WHERE service = 'rabbitmq' AND level = 'notice'`)
 		if err == nil && len(found) == 0 {

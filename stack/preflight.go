@@ -178,21 +178,22 @@ func bindWarnings(settings Settings) []string {
 
 // wantedPort is a TCP port that a project publishes on the engine's host.
 type wantedPort struct {
-	bind   string
-	number int
-	flag   string // of `up`, that moves it; "" where a user's overlay publishes it
+	component string
+	bind      string
+	number    int
+	flag      string // of `up`, that moves it; "" where a user's overlay publishes it
 }
 
 // wantedPorts lists what a project publishes with a fixed number, the gateway's first.
 func wantedPorts(project *types.Project, settings Settings) []wantedPort {
-	wanted := []wantedPort{{settings.Bind, settings.Port, "--port"}}
+	wanted := []wantedPort{{Gateway, settings.Bind, settings.Port, "--port"}}
 	for _, name := range project.ServiceNames() {
 		for _, port := range project.Services[name].Ports {
 			number, err := strconv.Atoi(port.Published)
 			if name == Gateway && number == settings.Port || err != nil || port.Protocol != "tcp" {
 				continue // without a number, or with a range, the engine finds a free one
 			}
-			wanted = append(wanted, wantedPort{cmp.Or(port.HostIP, "0.0.0.0"), number, flagOf(settings.Options, port.Published)})
+			wanted = append(wanted, wantedPort{name, cmp.Or(port.HostIP, "0.0.0.0"), number, flagOf(settings.Options, port.Published)})
 		}
 	}
 	return wanted
@@ -209,40 +210,67 @@ func flagOf(options map[string]string, value string) string {
 }
 
 func (m *Manager) checkPorts(ctx context.Context, engine Engine, project *types.Project, settings Settings) error {
-	found, err := m.Docker.ContainerList(ctx, client.ContainerListOptions{})
-	if err != nil {
-		return fmt.Errorf("list the running containers: %w", err)
-	}
 	for _, wanted := range wantedPorts(project, settings) {
-		if err := checkPort(ctx, engine, settings.Name, wanted, found.Items); err != nil {
+		if err := m.checkPort(ctx, engine, settings.Name, wanted); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkPort(ctx context.Context, engine Engine, stack string, wanted wantedPort, running []container.Summary) error {
-	for _, item := range running {
-		for _, port := range item.Ports {
-			if port.Type != "tcp" || int(port.PublicPort) != wanted.number || !overlaps(port.IP, wanted.bind) {
-				continue
-			}
-			if item.Labels[StackLabel] == stack {
+// settlesWithin is how long a port of a container of ours may be open before the engine says that the container runs.
+const settlesWithin = 10 * time.Second
+
+// checkPort refuses a port that another has. An up that was interrupted leaves its requests to the engine, which opens the
+// ports of a container first and says that it runs seconds later where it is busy: until then the port looks like a
+// stranger's.
+func (m *Manager) checkPort(ctx context.Context, engine Engine, stack string, wanted wantedPort) error {
+	began := time.Now()
+	for {
+		found, err := m.Docker.ContainerList(ctx, client.ContainerListOptions{All: true})
+		if err != nil {
+			return fmt.Errorf("list the containers: %w", err)
+		}
+		if holder, held := portHolder(found.Items, wanted); held {
+			if holder.Labels[StackLabel] == stack {
 				return nil
 			}
-			return portTaken(ctx, engine, wanted, fmt.Sprintf("container %s (%s)", containerName(item), item.Image))
+			return portTaken(ctx, engine, wanted, fmt.Sprintf("container %s (%s)", containerName(holder), holder.Image))
+		}
+		// Another failure than a port in use is not ours to judge: a low port that this user may not open, or an address of
+		// the engine's own network.
+		if !engine.Local() || !isAddressInUse(listen(ctx, wanted.bind, wanted.number)) {
+			return nil
+		}
+		if !changing(found.Items, stack, wanted.component) || time.Since(began) >= settlesWithin {
+			return portTaken(ctx, engine, wanted, portOwner(ctx, wanted.number))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pollEvery):
 		}
 	}
-	if !engine.Local() {
-		return nil
+}
+
+// portHolder is the container that publishes a port now.
+func portHolder(containers []container.Summary, wanted wantedPort) (container.Summary, bool) {
+	for _, item := range containers {
+		for _, port := range item.Ports {
+			if port.Type == "tcp" && int(port.PublicPort) == wanted.number && overlaps(port.IP, wanted.bind) {
+				return item, true
+			}
+		}
 	}
-	err := listen(ctx, wanted.bind, wanted.number)
-	if !isAddressInUse(err) {
-		// Another failure is not ours to judge: a low port that this user may not open, or an address of the engine's
-		// own network.
-		return nil
-	}
-	return portTaken(ctx, engine, wanted, portOwner(ctx, wanted.number))
+	return container.Summary{}, false
+}
+
+// changing reports whether a container of a component is about to run, or to go.
+func changing(containers []container.Summary, stack, component string) bool {
+	states := []container.ContainerState{container.StateCreated, container.StateRestarting, container.StateRemoving}
+	return slices.ContainsFunc(containers, func(item container.Summary) bool {
+		return item.Labels[StackLabel] == stack && item.Labels[ComponentLabel] == component && slices.Contains(states, item.State)
+	})
 }
 
 func listen(ctx context.Context, bind string, port int) error {

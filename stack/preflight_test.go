@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"gotest.tools/v3/assert"
 
@@ -158,6 +160,69 @@ func TestCheckHostLooksAtThisMachineWhereTheEngineIsLocal(t *testing.T) {
 	assert.NilError(t, listener.Close())
 	_, err = check(t, engine, settings)
 	assert.NilError(t, err)
+}
+
+// What an interrupted up asked for the engine goes on doing: it opens the port before it says that the container runs. That
+// is no program of another. A stack whose gateway is not there, or was stopped, has no such excuse.
+func TestCheckHostWaitsForItsOwnGateway(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		state  container.ContainerState
+		runs   bool // says so at last
+		taken  bool
+		waited time.Duration
+	}{
+		{"that is being started", container.StateCreated, true, false, time.Second},
+		{"that restarts", container.StateRestarting, true, false, time.Second},
+		{"that never starts", container.StateCreated, false, true, 10 * time.Second},
+		{"that was stopped", container.StateExited, false, true, 0},
+		{"that is not there", "", false, true, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to end
+				assert.NilError(t, err)
+				defer listener.Close()
+				settings := testSettings()
+				settings.Port = listener.Addr().(*net.TCPAddr).Port
+				fake := stacktest.New()
+				fake.Address = "tcp://127.0.0.1:2375"
+				began := time.Now()
+				manager := &stack.Manager{Docker: slowGateway{Engine: fake, state: tc.state, port: uint16(settings.Port), runs: func() bool {
+					return tc.runs && time.Since(began) >= time.Second
+				}}}
+				engine, err := manager.Inspect(t.Context())
+				assert.NilError(t, err)
+				_, err = manager.CheckHost(t.Context(), engine, load(t, settings), settings)
+				assert.Equal(t, err != nil, tc.taken, "%v", err)
+				waited := time.Since(began)
+				assert.Assert(t, waited >= tc.waited && waited <= tc.waited+time.Second, "%s", waited)
+			})
+		})
+	}
+}
+
+// slowGateway has a gateway in a state until it runs.
+type slowGateway struct {
+	*stacktest.Engine
+	state container.ContainerState
+	port  uint16
+	runs  func() bool
+}
+
+func (e slowGateway) ContainerList(context.Context, client.ContainerListOptions) (client.ContainerListResult, error) {
+	if e.state == "" {
+		return client.ContainerListResult{}, nil
+	}
+	gateway := container.Summary{
+		Names: []string{"/telemetry-gateway-1"}, State: e.state,
+		Labels: map[string]string{stack.StackLabel: "telemetry", stack.ComponentLabel: stack.Gateway},
+	}
+	if e.runs() {
+		gateway.State = container.StateRunning
+		gateway.Ports = []container.PortSummary{{IP: netip.MustParseAddr("127.0.0.1"), PublicPort: e.port, PrivatePort: 8443, Type: "tcp"}}
+	}
+	return client.ContainerListResult{Items: []container.Summary{gateway}}, nil
 }
 
 func TestCheckHostWarnsOfLittleMemory(t *testing.T) {
