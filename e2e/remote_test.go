@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -62,12 +63,14 @@ func socketOf(t *testing.T, name string) string {
 	return strings.TrimSpace(path)
 }
 
-// engine runs hack/engine.sh, which starts private engines.
+// engine runs hack/engine.sh, which starts private engines: the distribution's, whatever the other scenarios run on.
 func engine(t *testing.T, args ...string) string {
 	t.Helper()
 	script, err := filepath.Abs("../hack/engine.sh")
 	assert.NilError(t, err)
-	out, err := exec.Command(script, args...).CombinedOutput()
+	cmd := exec.Command(script, args...)
+	cmd.Env = append(os.Environ(), "ENGINE_SUITE=")
+	out, err := cmd.CombinedOutput()
 	assert.NilError(t, err, "%s", out)
 	return string(out)
 }

@@ -6,14 +6,15 @@ set -euo pipefail
 readonly PROG=hack/engine.sh
 readonly ROOT=${DT_ENGINE_DIR:-/var/lib/docker-telemetry-engine}
 readonly START_SECONDS=60
-readonly STOP_SECONDS=60
+readonly STOP_SECONDS=90
 
 # dockerd, ip and iptables live in sbin, which a user's PATH may lack.
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
-NAME=main
+NAME=
 TCP=
 PURGE=
+SUITE=${ENGINE_SUITE:-}
 
 usage() {
 	cat <<'USAGE'
@@ -25,9 +26,11 @@ usage: hack/engine.sh COMMAND [--name NAME]
   status   tell what runs; exit 0 when the private engine answers, 3 when it does not
   env      print `export DOCKER_HOST=...` when the private engine is the one to use, else nothing
 
-  --name NAME     another private engine beside the first (default: main)
+  --name NAME     another private engine beside the first (default: that of --suite, else main)
+  --suite SUITE   the engine of another Debian release (forky, trixie), which is not installed; on Debian machines
 
 environment:
+  ENGINE_SUITE    as --suite; that engine is the one to use then, whatever else answers
   DT_ENGINE_DIR   where private engines keep everything (default: /var/lib/docker-telemetry-engine)
   ENGINE=install  let `ensure` and `start` use sudo when not root
 USAGE
@@ -74,7 +77,7 @@ debian_like() { grep -qsE '^(ID|ID_LIKE)=.*(debian|ubuntu)' /etc/os-release && c
 need_root() {
 	[ "$(id -u)" -ne 0 ] || return 0
 	if [ "${ENGINE:-}" = install ] && command -v sudo >/dev/null; then
-		exec sudo env DT_ENGINE_DIR="$ROOT" DT_ENGINE_GROUP="$(id -gn)" bash "${BASH_SOURCE[0]}" "$@"
+		exec sudo env DT_ENGINE_DIR="$ROOT" ENGINE_SUITE="$SUITE" DT_ENGINE_GROUP="$(id -gn)" bash "${BASH_SOURCE[0]}" "$@"
 	fi
 	die "no Docker Engine answers, and starting a private one needs root" \
 		"start Docker, point DOCKER_HOST at an engine, or run with ENGINE=install to use sudo"
@@ -120,6 +123,82 @@ install_packages() {
 
 	[ "$status" -eq 0 ] || { tail -n 20 "$log" >&2; rm -f "$log"; die "apt-get could not install ${packages[*]}"; }
 	rm -f "$log"
+}
+
+# --- The engine of another Debian release ----------------------------------------------------------
+
+# Nothing is installed: the packages' programs and C library lie in a folder of their own, and dockerd finds them
+# there because it is first in PATH. No chroot, so paths of the host mean the same to this engine as to any other.
+suite_dir() { printf '%s/.%s' "$ROOT" "$SUITE"; } # no engine's name starts with a dot
+
+# The machine's mirror, proxy and keys, but lists and state of our own; and none of the machine's hooks, which would
+# empty its cache.
+suite_apt_conf() { # WORK
+	local mirror
+	# shellcheck disable=SC2016 # apt's own variables
+	mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+		awk '$1 == "Debian" && !found {found = $2} END {print found}')
+	[ -n "$mirror" ] || die "apt has no Debian mirror here, and $SUITE comes from there"
+	mkdir -p "$1"/state/lists/partial "$1"/cache/archives/partial
+	: >"$1/status"
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $SUITE main" >"$1/sources.list"
+	cat >"$1/apt.conf" <<CONF
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear Acquire::IndexTargets::deb::DEP-11;
+Dir::State "$1/state";
+Dir::State::status "$1/status";
+Dir::Cache "$1/cache";
+Dir::Etc::sourcelist "$1/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+CONF
+}
+
+# Not `ld.so PROGRAM`: dockerd and runc start themselves again through /proc/self/exe. And a RPATH, not a RUNPATH:
+# libraries of libraries come from here too.
+bind_programs() { # WORK
+	local loader program patch
+	loader=$(cd "$1/lib" && echo ld-linux*.so.*)
+	patch=("$1/tool/$loader" --library-path "$1/tool" "$1/tool/patchelf")
+	"${patch[@]}" --version >/dev/null || die "patchelf of $SUITE does not run"
+	for program in "$1"/bin/*; do
+		# docker-init is static.
+		"${patch[@]}" --print-interpreter "$program" >/dev/null 2>&1 || continue
+		"${patch[@]}" --set-interpreter "$(suite_dir)/lib/$loader" --force-rpath --set-rpath "$(suite_dir)/lib" "$program"
+	done
+}
+
+unpack_suite() {
+	local work log deb file
+	# Its version is of the day it was unpacked; removing the folder is the way to a newer one.
+	[ ! -e "$(suite_dir)" ] || return 0
+	debian_like || die "--suite needs apt, and this is not Debian or Ubuntu"
+	say "unpacking the engine of Debian $SUITE"
+	work=$(suite_dir).new
+	log=$(suite_dir).log
+	rm -rf "$work"
+	mkdir -p "$work"/{bin,lib,tool,debs,files}
+	suite_apt_conf "$work"
+	(
+		cd "$work/debs" &&
+			apt-get -c "$work/apt.conf" -q update &&
+			apt-get -c "$work/apt.conf" -q download docker.io docker-cli containerd runc tini-static \
+				libc6 libseccomp2 libsystemd0 patchelf libstdc++6 libgcc-s1
+	) >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "the packages of $SUITE cannot be fetched"; }
+	for deb in "$work"/debs/*.deb; do dpkg-deb -x "$deb" "$work/files"; done
+	for file in sbin/dockerd sbin/docker-proxy sbin/runc bin/docker bin/containerd bin/containerd-shim-runc-v2; do
+		install -m 755 "$work/files/usr/$file" "$work/bin/"
+	done
+	install -m 755 "$work/files/usr/bin/tini-static" "$work/bin/docker-init"
+	cp -L "$work"/files/usr/lib/*-linux-*/{ld-linux*.so.*,libc.so.6,libm.so.6,libresolv.so.2,libseccomp.so.2,libsystemd.so.0} "$work/lib/"
+	cp -L "$work"/lib/* "$work"/files/usr/lib/*-linux-*/{libstdc++.so.6,libgcc_s.so.1} "$work/files/usr/bin/patchelf" "$work/tool/"
+	bind_programs "$work"
+	rm -rf "$work"/{tool,debs,files,state,cache,status,sources.list,apt.conf} "$log"
+	mv "$work" "$(suite_dir)"
 }
 
 # --- Network ---------------------------------------------------------------------------------------
@@ -293,6 +372,15 @@ start() {
 			"start Docker, or point DOCKER_HOST at an engine"
 		install_packages
 	fi
+	if [ -n "$SUITE" ]; then
+		(
+			# Two engines of one suite share its folder.
+			exec 8>"$(suite_dir).lock"
+			flock 8
+			unpack_suite
+		)
+		PATH=$(suite_dir)/bin:$PATH
+	fi
 
 	mkdir -p "$(dir)/data"
 	end_leftovers
@@ -338,11 +426,13 @@ stop() {
 }
 
 ensure() {
-	if answers || answers "$(host)"; then
+	if answers "$(host)" || { [ -z "$SUITE" ] && answers; }; then
 		return 0
 	fi
 	if [ "$(id -u)" -eq 0 ] || [ "${ENGINE:-}" = install ]; then
-		if [ -z "$(missing_packages)" ]; then
+		if [ -n "$SUITE" ]; then
+			say "starting the engine of Debian $SUITE in $(dir)"
+		elif [ -z "$(missing_packages)" ]; then
 			say "no engine answers; starting a private one in $(dir)"
 		elif debian_like; then
 			say "no engine answers; installing the distribution's and starting a private one in $(dir)"
@@ -384,13 +474,16 @@ parse() {
 		case $1 in
 		--name) NAME=${2:-}; shift ;;
 		--tcp) TCP=${2:-}; shift ;;
+		--suite) SUITE=${2:-}; shift ;;
 		--purge) PURGE=1 ;;
 		*) usage >&2; exit 2 ;;
 		esac
 		shift || { usage >&2; exit 2; }
 	done
+	NAME=${NAME:-${SUITE:-main}}
 	# 15 characters is the kernel's limit for a link's name, and three are our prefix.
 	[[ $NAME =~ ^[a-z0-9][a-z0-9-]{0,11}$ ]] || { say "\"$NAME\" is no name: 1 to 12 of a-z, 0-9 and -"; exit 2; }
+	[ -z "$SUITE" ] || [[ $SUITE =~ ^[a-z]+$ ]] || { say "\"$SUITE\" is no Debian release"; exit 2; }
 	# The API without TLS is root for whoever reaches it.
 	[ -z "$TCP" ] || [[ $TCP =~ ^127\.[0-9.]+:[0-9]+$ ]] || { say "\"$TCP\" is not 127.x.x.x:PORT"; exit 2; }
 	# A socket's path has room for 107 bytes, and containerd's lies deeper than ours.

@@ -90,15 +90,16 @@ func (m *Manager) explain(ctx context.Context, project *types.Project, err error
 	}
 	for _, c := range containers {
 		if strings.Contains(err.Error(), c.Name) && !c.Ready() {
-			return &FailedError{Container: c, Cause: causeOf(c), Tail: m.tail(ctx, c.ID)}
+			return &FailedError{Container: c, Cause: causeOf(c, err), Tail: m.tail(ctx, c.ID)}
 		}
 	}
 	return fmt.Errorf("start the stack: %w", err)
 }
 
-func causeOf(c Container) string {
+// causeOf is the engine's own word where a container never ran: it has no log that could tell.
+func causeOf(c Container, err error) string {
 	if c.State == "created" {
-		return "could not be started"
+		return "could not be started: " + strings.TrimPrefix(err.Error(), "Error response from daemon: ")
 	}
 	return "is not healthy: " + c.Status
 }

@@ -198,9 +198,11 @@ func TestUpSaysWhatComposeSays(t *testing.T) {
 	engine := stacktest.New()
 	engine.AddContainer("web", "nginx", nil, 8082)
 	err := engine.Manager().Up(t.Context(), load(t, testSettings()), everything())
-	assert.Error(t, err, "gateway (telemetry-gateway-1) could not be started")
+	assert.Error(t, err, "gateway (telemetry-gateway-1) could not be started: driver failed programming external connectivity on "+
+		"endpoint telemetry-gateway-1: Bind for 127.0.0.1:8082 failed: port is already allocated")
 	var failed *stack.FailedError
 	assert.Assert(t, errors.As(err, &failed))
+	assert.Equal(t, failed.Hint(), "it is left for inspection: docker inspect telemetry-gateway-1")
 	assert.Equal(t, failed.Tail, "")
 }
 

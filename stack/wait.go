@@ -33,6 +33,9 @@ func (e *FailedError) Error() string {
 
 // Hint names the command that shows the whole log; the container is left for inspection.
 func (e *FailedError) Hint() string {
+	if e.Container.State == "created" {
+		return "it is left for inspection: docker inspect " + e.Container.Name
+	}
 	return "it is left for inspection: docker telemetry logs " + e.Container.Component
 }
 
