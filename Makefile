@@ -82,11 +82,11 @@ lab: ## Build the lab's images under the names that the bundle pins
 .PHONY: e2e
 e2e: export DT_BUSYBOX ?= $(if $(filter upstream,$(IMAGES)),busybox:1.37.0)
 e2e: export DT_PAIRS ?= $(PAIRS)
-e2e: build bin/docker-compose ## Scenarios on a real engine (RUN=TestScale: one; IMAGES=upstream: pulled images)
+e2e: build bin/docker-compose ## Scenarios on a real engine (RUN=TestScale: one; IMAGES=upstream: pulled images; PARALLEL=2: so many stacks)
 	@$(ENGINE)
 	$(if $(filter upstream,$(IMAGES)),bin/docker-telemetry pull,e2e/lab/build.sh)
 	mkdir -p $(DT_ARTIFACTS)
-	go test -tags e2e -count=1 -timeout 75m -parallel 2 -v $(if $(RUN),-run '$(RUN)') ./e2e/ | tee $(DT_ARTIFACTS)/e2e.log
+	go test -tags e2e -count=1 -timeout 75m -parallel $(or $(PARALLEL),2) -v $(if $(RUN),-run '$(RUN)') ./e2e/ | tee $(DT_ARTIFACTS)/e2e.log
 	# A scenario that had to skip proves nothing.
 	! grep -- '--- SKIP' $(DT_ARTIFACTS)/e2e.log
 
