@@ -117,7 +117,7 @@ func TestDataSurvives(t *testing.T) {
 	marker := "kept-" + e.name
 	id := e.docker("run", "-d", "--network", "none", busybox, "echo", marker)
 	t.Cleanup(func() { e.docker("rm", "-f", id) })
-	eventually(t, arrival, func() error { return e.hasOneLine(marker) })
+	eventually(t, arrival, func() error { return e.hasLine(marker) })
 	before := e.ids(e.name)
 
 	e.ok(e.telemetry("stop", "aggregators"))

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,6 +74,12 @@ func TestOTLP(t *testing.T) {
 	})
 	t.Run("no panel is empty", func(t *testing.T) {
 		dashboardsHaveData(t, e.env, "../profiles/otel/config/grafana/dashboards/*.json", 2)
+	})
+	t.Run("the card names its ports", func(t *testing.T) {
+		card := e.ok(e.telemetry("status")).stdout
+		for name, port := range map[string]int{"OTLP gRPC": e.grpc, "OTLP HTTP": e.http} {
+			assert.Assert(t, regexp.MustCompile(fmt.Sprintf(`(?m)^  %s +127\.0\.0\.1:%d$`, name, port)).MatchString(card), card)
+		}
 	})
 	t.Run("the gateway knows the collector's health", func(t *testing.T) { collectorIsShown(t, e) })
 	t.Run("a renewed certificate is served", func(t *testing.T) { collectorServesRenewed(t, e) })

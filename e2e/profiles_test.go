@@ -167,7 +167,7 @@ func arrives(t *testing.T, e *env, prefix string) {
 	marker := "marker-" + rand.Text()
 	id := e.docker("run", "-d", "--network", "none", busybox, "echo", prefix+marker)
 	defer e.docker("rm", "-f", id)
-	eventually(t, 30*time.Second, func() error { return e.hasOneLine(prefix + marker) })
+	eventually(t, 30*time.Second, func() error { return e.hasLine(prefix + marker) })
 }
 
 // composition is what a project consists of.

@@ -22,40 +22,26 @@ import (
 func (e *env) hasOneLine(message string) error {
 	e.t.Helper()
 	found, err := e.lines(message)
-	if err == nil && found != 1 {
-		err = fmt.Errorf("%d lines %q", found, message)
+	if err == nil && len(found) != 1 {
+		err = fmt.Errorf("%d lines %q: %v", len(found), message, found)
 	}
 	return err
 }
 
-// hasLine is for after a restart of the agent, which reads the log of a container that still exists once more.
+// hasLine is for what may come more than once.
 func (e *env) hasLine(message string) error {
 	e.t.Helper()
 	found, err := e.lines(message)
-	if err == nil && found == 0 {
+	if err == nil && len(found) == 0 {
 		err = fmt.Errorf("no line %q", message)
 	}
 	return err
 }
 
-// lines counts the records with a message in OpenObserve, asked through the gateway.
-func (e *env) lines(message string) (int, error) {
+// lines are the records with a message in OpenObserve.
+func (e *env) lines(message string) ([]map[string]any, error) {
 	e.t.Helper()
-	now := time.Now()
-	query := fmt.Sprintf(`{"query":{"sql":"SELECT * FROM \"docker\" WHERE message = '%s'","start_time":%d,"end_time":%d,"from":0,"size":10}}`,
-		message, now.Add(-time.Hour).UnixMicro(), now.Add(time.Hour).UnixMicro())
-	body, err := e.call("openobserve", http.MethodPost, "/openobserve/api/default/_search?type=logs", query)
-	if err != nil {
-		return 0, err
-	}
-	var answer struct{ Hits []any }
-	if err := json.Unmarshal([]byte(body), &answer); err != nil {
-		return 0, fmt.Errorf("%w: %.300s", err, body)
-	}
-	if answer.Hits == nil {
-		return 0, fmt.Errorf("no answer: %.300s", body)
-	}
-	return len(answer.Hits), nil
+	return e.search("logs", fmt.Sprintf(`SELECT * FROM "docker" WHERE message = '%s'`, message))
 }
 
 // series is one answer of a PromQL query: its labels.

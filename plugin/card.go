@@ -23,8 +23,8 @@ func printStatus(a *app, card statusJSON, proof proven) {
 	for _, ui := range card.uis {
 		row(out, render.Escape(ui.Name), paint(aec.CyanF, render.Escape(card.URLs[ui.Service])))
 	}
-	for _, component := range slices.Sorted(maps.Keys(card.ports)) {
-		row(out, render.Escape(component), strings.Join(card.ports[component], ", "))
+	for _, name := range slices.Sorted(maps.Keys(card.ports)) {
+		row(out, render.Escape(name), strings.Join(card.ports[name], ", "))
 	}
 	row(out, "Log-ins", "docker telemetry"+nameFlag(card.Stack)+" credentials show")
 	fmt.Fprintln(out)

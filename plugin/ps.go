@@ -101,7 +101,7 @@ func psRows(containers []stack.Container) []psRow {
 			Health: c.Health, Image: c.Image, Created: c.Created.UTC(), Published: []publishedJSON{},
 		}
 		for _, p := range c.Published {
-			row.Published = append(row.Published, publishedJSON(p))
+			row.Published = append(row.Published, publishedJSON{IP: p.IP, Port: p.Port, TargetPort: p.TargetPort})
 		}
 		rows = append(rows, row)
 	}

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ type statusJSON struct {
 	MadeBy        []string          `json:"madeBy"`
 
 	uis   []stack.UI          // the pages in the order of the card
-	ports map[string][]string // by component, without the gateway's: what else it takes on the engine's host
+	ports map[string][]string // by name, without the gateway's: what else it takes on the engine's host
 }
 
 type engineJSON struct {
@@ -193,7 +194,7 @@ func urls(base string, uis []stack.UI) map[string]string {
 	return urls
 }
 
-// otherPorts lists what components beside the gateway are published on, for example OTLP.
+// otherPorts lists what components beside the gateway are published on, by the name of the port or of its component.
 func otherPorts(containers []stack.Container) map[string][]string {
 	found := map[string][]string{}
 	for _, c := range containers {
@@ -201,9 +202,12 @@ func otherPorts(containers []stack.Container) map[string][]string {
 			continue
 		}
 		for _, port := range c.Published {
-			found[c.Component] = append(found[c.Component], net.JoinHostPort(port.IP, strconv.Itoa(port.Port)))
+			name := cmp.Or(port.Name, c.Component)
+			found[name] = append(found[name], net.JoinHostPort(port.IP, strconv.Itoa(port.Port)))
 		}
-		slices.Sort(found[c.Component])
+	}
+	for _, addresses := range found {
+		slices.Sort(addresses)
 	}
 	return found
 }

@@ -39,6 +39,7 @@ type Published struct {
 	IP         string
 	Port       int
 	TargetPort int
+	Name       string // for people, of PortsLabel; "" where it has none
 }
 
 // Ready reports whether the container runs and, where it has a healthcheck, is healthy.
@@ -99,15 +100,28 @@ func containerOf(item container.Summary) Container {
 			found.Address = network.IPAddress.String()
 		}
 	}
+	names := parsePorts(item.Labels[PortsLabel])
 	for _, port := range item.Ports {
 		if port.PublicPort == 0 {
 			continue
 		}
 		found.Published = append(found.Published, Published{
-			IP: port.IP.String(), Port: int(port.PublicPort), TargetPort: int(port.PrivatePort),
+			IP: port.IP.String(), Port: int(port.PublicPort), TargetPort: int(port.PrivatePort), Name: names[int(port.PrivatePort)],
 		})
 	}
 	return found
+}
+
+// parsePorts reads PortsLabel; what is not one names nothing.
+func parsePorts(label string) map[int]string {
+	names := map[int]string{}
+	for part := range strings.SplitSeq(label, ",") {
+		number, name, _ := strings.Cut(strings.TrimSpace(part), " ")
+		if port, err := strconv.Atoi(number); err == nil {
+			names[port] = name
+		}
+	}
+	return names
 }
 
 func containerName(item container.Summary) string {

@@ -13,6 +13,8 @@ const (
 	CertificateLabel = "io.github.docker-telemetry.certificate"
 	// UILabel is on a component with a page at the gateway: its rank, path and name, for example "10 /grafana/ Grafana".
 	UILabel = "io.github.docker-telemetry.ui"
+	// PortsLabel names the ports inside a component that it publishes, for people, for example "4317 OTLP gRPC, 4318 OTLP HTTP".
+	PortsLabel = "io.github.docker-telemetry.ports"
 	// ProbeLabel marks the containers that prove a route; they live for seconds.
 	ProbeLabel = "io.github.docker-telemetry.probe"
 )
