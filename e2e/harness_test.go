@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -295,11 +296,24 @@ func eventually(t *testing.T, within time.Duration, check func() error) {
 	}
 }
 
+// nextPort is where freePort looks. A port that the kernel chooses may be chosen once more before a scenario's stack opens it,
+// for another one, for an engine's published port or for a connection: these are below all that it chooses from.
+var nextPort atomic.Int32
+
+// freePort returns a port of this machine that is open to nobody, and that no other call returns.
 func freePort(t *testing.T) int {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	assert.NilError(t, err)
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Helper()
+	const first, last = 20_000, 30_000
+	nextPort.CompareAndSwap(0, first+int32(os.Getpid())%5_000)
+	for {
+		port := int(nextPort.Add(1))
+		assert.Assert(t, port < last, "no free port")
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			assert.NilError(t, listener.Close())
+			return port
+		}
+	}
 }
 
 func orElse(first, second string) string {
