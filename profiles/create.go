@@ -19,7 +19,7 @@ var template embed.FS
 // Create writes a profile of the user's own into dir/name from a template that loads as it is, and returns its folder.
 // A name that is taken or cannot be one is refused, and nothing is overwritten.
 func Create(dir, name string) (string, error) {
-	if !nameShape.MatchString(name) || name == None {
+	if !nameShape().MatchString(name) || name == None {
 		return "", &Error{
 			Text: fmt.Sprintf("%q is not a name for a profile", name), Advice: "begin with a letter, then a-z, 0-9 and -, at most 40 characters", Usage: true,
 		}
@@ -56,7 +56,7 @@ func Create(dir, name string) (string, error) {
 
 // Broken returns a profile of the user's own below dir that cannot be read, so that it can be removed all the same.
 func Broken(dir, name string) (Profile, bool) {
-	if !nameShape.MatchString(name) {
+	if !nameShape().MatchString(name) {
 		return Profile{}, false
 	}
 	folder := filepath.Join(dir, name)

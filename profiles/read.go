@@ -28,13 +28,6 @@ const (
 	MaxReplicas = 50
 )
 
-var (
-	// nameShape is that of a folder and of a word on the command line.
-	nameShape    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
-	unknownField = regexp.MustCompile(`^field (.*) not found in type \S+$`)
-	wrongType    = regexp.MustCompile("^cannot unmarshal !!(\\w+)(?: `(.*)`)? into (\\S+)$")
-)
-
 // Read parses the profile in a folder. A folder without a profile.yaml is an fs.ErrNotExist; every other error is an
 // *Error that names the file, the line where there is one, and the key.
 func Read(folder fs.FS, origin string) (Profile, error) {
@@ -138,10 +131,10 @@ func located(file string, raw []byte, err error) string {
 	if line > 0 {
 		file = fmt.Sprintf("%s:%d", file, line)
 	}
-	if field := unknownField.FindStringSubmatch(text); field != nil {
+	if field := unknownField().FindStringSubmatch(text); field != nil {
 		return fmt.Sprintf("%s: %s: it is not known here", file, field[1])
 	}
-	if kind := wrongType.FindStringSubmatch(text); kind != nil {
+	if kind := wrongType().FindStringSubmatch(text); kind != nil {
 		return fmt.Sprintf("%s: %s%s, not %s", file, keyAt(&root, line), article(kind[1], kind[2]), meant(kind[3]))
 	}
 	return file + ": " + text
@@ -241,7 +234,7 @@ func (p Profile) check() error {
 }
 
 func checkName(key, name string) error {
-	if !nameShape.MatchString(name) || name == None {
+	if !nameShape().MatchString(name) || name == None {
 		return wrong(key, "%q is not a name: begin with a letter, then a-z, 0-9 and -, at most 40 characters", name)
 	}
 	return nil
@@ -280,7 +273,7 @@ func (p Profile) checkOptions() error {
 	for _, name := range slices.Sorted(maps.Keys(p.Options)) {
 		key, option := "options."+name, p.Options[name]
 		switch {
-		case !nameShape.MatchString(name):
+		case !nameShape().MatchString(name):
 			return wrong(key, "%q is not a name: begin with a letter, then a-z, 0-9 and -, at most 40 characters", name)
 		case option.Port == (len(option.Values) > 0):
 			return wrong(key, "set values, or port: true")
@@ -359,3 +352,12 @@ func (c Check) check(key string) error {
 }
 
 func words[V any](set map[string]V) string { return strings.Join(slices.Sorted(maps.Keys(set)), ", ") }
+
+// nameShape is that of a folder and of a word on the command line.
+func nameShape() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`) }
+
+func wrongType() *regexp.Regexp {
+	return regexp.MustCompile("^cannot unmarshal !!(\\w+)(?: `(.*)`)? into (\\S+)$")
+}
+
+func unknownField() *regexp.Regexp { return regexp.MustCompile(`^field (.*) not found in type \S+$`) }

@@ -143,14 +143,12 @@ func templateData(project *types.Project, settings Settings) (map[string]any, er
 
 // templateCause is what text/template complains about, without the names that it gives things.
 func templateCause(err error) string {
-	found := templateError.FindStringSubmatch(err.Error())
+	found := templateError().FindStringSubmatch(err.Error())
 	if found == nil {
 		return err.Error()
 	}
 	return "line " + found[1] + ": " + found[2]
 }
-
-var templateError = regexp.MustCompile(`(?s)^template: text:(\d+)(?::\d+)?: (?:executing "text" at )?(.*)$`)
 
 func renderConfig(text string, data map[string]any) (string, error) {
 	services, _ := data["services"].(types.Services)
@@ -337,4 +335,8 @@ func splitAPI(text string) (major, minor int, ok bool) {
 	major, errMajor := strconv.Atoi(left)
 	minor, errMinor := strconv.Atoi(right)
 	return major, minor, found && errMajor == nil && errMinor == nil
+}
+
+func templateError() *regexp.Regexp {
+	return regexp.MustCompile(`(?s)^template: text:(\d+)(?::\d+)?: (?:executing "text" at )?(.*)$`)
 }

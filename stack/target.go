@@ -64,10 +64,6 @@ func (t Target) id() string {
 
 // What a label may hold. Its value becomes a part of the agent's configuration: what could mean anything else there is
 // refused, not quoted.
-var (
-	pathShape = regexp.MustCompile(`^/[A-Za-z0-9._~/%?=&:-]{0,200}$`)
-	jobShape  = regexp.MustCompile(`^[A-Za-z0-9_.:/@-]{1,100}$`)
-)
 
 // targetOf reads the labels and networks of a container. joined says whether the agent is on a network.
 func targetOf(item container.Summary, joined func(network string) bool) Target {
@@ -83,9 +79,9 @@ func targetOf(item container.Summary, joined func(network string) bool) Target {
 		target.Problem = "it has no label " + ScrapePortLabel
 	case err != nil || port < 1 || port > 65535:
 		target.Problem = fmt.Sprintf("label %s: %q is no port", ScrapePortLabel, item.Labels[ScrapePortLabel])
-	case !pathShape.MatchString(target.Path):
+	case !pathShape().MatchString(target.Path):
 		target.Problem = fmt.Sprintf("label %s: %q is no path as /metrics", ScrapePathLabel, target.Path)
-	case !jobShape.MatchString(target.Job):
+	case !jobShape().MatchString(target.Job):
 		target.Problem = fmt.Sprintf("label %s: %q is no name; letters, digits and _.:/@- make one", ScrapeJobLabel, target.Job)
 	default:
 		target.reach(item, joined)
@@ -180,10 +176,7 @@ func targetsFile(targets []Target) string {
 		"sources:\n" + sources.String() + "transforms:\n" + transforms.String()
 }
 
-var (
-	statusLine = regexp.MustCompile(`^HTTP/[0-9.]+ ([0-9]{3})`)
-	sampleLine = regexp.MustCompile(`(?m)^[a-zA-Z_:][a-zA-Z0-9_:]*(?:\{.*\})?[ \t]+(?:[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?|[-+]?Inf|NaN)`)
-)
+var statusLine = regexp.MustCompile(`^HTTP/[0-9.]+ ([0-9]{3})`)
 
 // judge reads what a target answered, or what bash said instead.
 func (t *Target) judge(answer string) {
@@ -194,7 +187,7 @@ func (t *Target) judge(answer string) {
 		return
 	}
 	_, body, _ := strings.Cut(answer, "\r\n\r\n")
-	samples := len(sampleLine.FindAllStringIndex(body, -1))
+	samples := len(sampleLine().FindAllStringIndex(body, -1))
 	switch {
 	case status[1] != "200":
 		t.Problem = fmt.Sprintf("it answers %s at %s; the label %s says where its metrics are", status[1], t.Path, ScrapePathLabel)
@@ -219,4 +212,12 @@ func (t *Target) silence(said string) string {
 	default:
 		return fmt.Sprintf("what answers on port %d is no HTTP", t.Port)
 	}
+}
+
+func pathShape() *regexp.Regexp { return regexp.MustCompile(`^/[A-Za-z0-9._~/%?=&:-]{0,200}$`) }
+
+func jobShape() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_.:/@-]{1,100}$`) }
+
+func sampleLine() *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^[a-zA-Z_:][a-zA-Z0-9_:]*(?:\{.*\})?[ \t]+(?:[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?|[-+]?Inf|NaN)`)
 }

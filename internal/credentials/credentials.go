@@ -144,11 +144,6 @@ const (
 
 // The alphabet is base64url's: 64 characters, so no modulo bias, and nothing that means something in YAML, dotenv,
 // shell or the user part of a URL, into all of which the values are pasted as text.
-var (
-	passwordShape = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
-	userShape     = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
-	emailShape    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*@[a-z0-9][a-z0-9.-]*\.[a-z]{2,6}$`)
-)
 
 // newPassword draws until OpenObserve would take the password and it begins with a letter (no option, no YAML number).
 // Drawing anew keeps all that remain equally likely; mending one would not. Six of ten draws pass, so 263 of 264 bits are left.
@@ -168,7 +163,7 @@ func newPassword(rand io.Reader) (string, error) {
 
 // strong is OpenObserve's policy for passwords plus the shape of ours. Without it OpenObserve refuses to start.
 func strong(password string) bool {
-	return passwordShape.MatchString(password) &&
+	return passwordShape().MatchString(password) &&
 		strings.ContainsAny(password, "abcdefghijklmnopqrstuvwxyz") &&
 		strings.ContainsAny(password, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") &&
 		strings.ContainsAny(password, "0123456789") &&
@@ -180,11 +175,11 @@ func unusable(e entry, value string) string {
 	switch {
 	case value == "":
 		return "is empty"
-	case e.name == OpenObserveUser && !emailShape.MatchString(value):
+	case e.name == OpenObserveUser && !emailShape().MatchString(value):
 		return "is not an e-mail address that OpenObserve accepts"
 	case e.name == OpenObserveUser:
 		return ""
-	case e.value != "" && !userShape.MatchString(value):
+	case e.value != "" && !userShape().MatchString(value):
 		return "holds characters that a user name must not have"
 	case e.value != "":
 		return ""
@@ -195,3 +190,11 @@ func unusable(e entry, value string) string {
 	}
 	return ""
 }
+
+func emailShape() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*@[a-z0-9][a-z0-9.-]*\.[a-z]{2,6}$`)
+}
+
+func passwordShape() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`) }
+
+func userShape() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`) }

@@ -17,19 +17,18 @@ const (
 )
 
 // extraShape leaves no underscore: it parts a log-in's name from the names of its two files.
-var extraShape = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
 
 // CheckExtra says, as an error, why a log-in of a profile cannot be had: its name or user does not fit, or the name is
 // that of one of the stack's own.
 func CheckExtra(name, user string) error {
 	switch {
-	case !extraShape.MatchString(name):
+	case !extraShape().MatchString(name):
 		return fmt.Errorf("%q is not a name: begin with a letter, then a-z, 0-9 and -, at most 40 characters", name)
 	case slices.Contains(Names(), name):
 		return errors.New("the stack has a log-in of that name already")
 	case user == "":
 		return errors.New("user: say who logs in")
-	case !userShape.MatchString(user):
+	case !userShape().MatchString(user):
 		return fmt.Errorf("user: %q holds characters that a user name must not have", user)
 	default:
 		return nil
@@ -92,3 +91,5 @@ func (s Set) extraNames() []string {
 	slices.Sort(names)
 	return names
 }
+
+func extraShape() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`) }

@@ -12,17 +12,11 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-var (
-	// exact is how v4 says where: "... at L4.C7-L5.C7: did not find expected key".
-	exact = regexp.MustCompile(`(?s) at L(\d+)\.C\d+(?:-(?:L(\d+)\.)?C\d+)?: (.*)$`)
-	rough = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(.*)$`)
-)
-
 // Where returns the line of an error that yaml/v3 gave for a file, 0 where there is none, and its cause. v3 leaves out
 // the line of some errors and counts others from zero, so v4, which Compose links anyway, is asked for the place.
 func Where(raw []byte, err error) (line int, cause string) {
 	if again := firstError(raw); again != nil {
-		if found := exact.FindStringSubmatch(again.Error()); found != nil {
+		if found := exact().FindStringSubmatch(again.Error()); found != nil {
 			line, _ = strconv.Atoi(found[1])
 			cause = firstLine(found[3])
 			// A mapping or a text that is broken by its next line: where it began is of no help.
@@ -32,7 +26,7 @@ func Where(raw []byte, err error) (line int, cause string) {
 			return line, cause
 		}
 	}
-	found := rough.FindStringSubmatch(firstLine(err.Error()))
+	found := rough().FindStringSubmatch(firstLine(err.Error()))
 	line, _ = strconv.Atoi(found[1])
 	return line, found[2]
 }
@@ -59,3 +53,10 @@ func firstLine(text string) string {
 	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
 	return text
 }
+
+// exact is how v4 says where: "... at L4.C7-L5.C7: did not find expected key".
+func exact() *regexp.Regexp {
+	return regexp.MustCompile(`(?s) at L(\d+)\.C\d+(?:-(?:L(\d+)\.)?C\d+)?: (.*)$`)
+}
+
+func rough() *regexp.Regexp { return regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(.*)$`) }
