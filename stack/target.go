@@ -62,9 +62,6 @@ func (t Target) id() string {
 	return "target_" + hex.EncodeToString(sum[:6])
 }
 
-// What a label may hold. Its value becomes a part of the agent's configuration: what could mean anything else there is
-// refused, not quoted.
-
 // targetOf reads the labels and networks of a container. joined says whether the agent is on a network.
 func targetOf(item container.Summary, joined func(network string) bool) Target {
 	target := Target{
@@ -214,6 +211,8 @@ func (t *Target) silence(said string) string {
 	}
 }
 
+// pathShape and jobShape are what a label may hold. Its value becomes a part of the agent's configuration: what could mean
+// anything else there is refused, not quoted.
 func pathShape() *regexp.Regexp { return regexp.MustCompile(`^/[A-Za-z0-9._~/%?=&:-]{0,200}$`) }
 
 func jobShape() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_.:/@-]{1,100}$`) }

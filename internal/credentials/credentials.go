@@ -142,9 +142,6 @@ const (
 	maxLength      = 128 // OpenObserve's limit
 )
 
-// The alphabet is base64url's: 64 characters, so no modulo bias, and nothing that means something in YAML, dotenv,
-// shell or the user part of a URL, into all of which the values are pasted as text.
-
 // newPassword draws until OpenObserve would take the password and it begins with a letter (no option, no YAML number).
 // Drawing anew keeps all that remain equally likely; mending one would not. Six of ten draws pass, so 263 of 264 bits are left.
 func newPassword(rand io.Reader) (string, error) {
@@ -195,6 +192,8 @@ func emailShape() *regexp.Regexp {
 	return regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*@[a-z0-9][a-z0-9.-]*\.[a-z]{2,6}$`)
 }
 
+// passwordShape has the alphabet of base64url: 64 characters, so no modulo bias, and nothing that means something in YAML, dotenv,
+// shell or the user part of a URL, into all of which the values are pasted as text.
 func passwordShape() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`) }
 
 func userShape() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`) }
