@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-var numeric = regexp.MustCompile(`^[0-9]+$`)
+func numeric() *regexp.Regexp { return regexp.MustCompile(`^[0-9]+$`) }
 
 // normalize checks the hosts, lowers and sorts them, DNS names first, each once. The check is not a nicety: cfssl puts
 // what looks like an e-mail address or a URI into other fields, and nil leaves the names to the request.
@@ -53,7 +53,7 @@ func dnsName(name string) bool {
 		}
 	}
 	// 10.0.0.256 is a mistyped address, not a name.
-	return len(name) <= 253 && !numeric.MatchString(labels[len(labels)-1])
+	return len(name) <= 253 && !numeric().MatchString(labels[len(labels)-1])
 }
 
 func label() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`) }

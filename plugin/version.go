@@ -15,6 +15,9 @@ func newVersionCommand(a *app) *cobra.Command {
 		Use:   "version",
 		Short: "Show the version of this plugin",
 		Args:  argsBetween(0, 0, ""),
+		// In place of the root's: an answer that needs neither the Docker configuration nor an engine waits for neither,
+		// and tells which version it is where the configuration is what is broken.
+		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
 		RunE: func(*cobra.Command, []string) error {
 			if format == "json" {
 				return render.JSON(a.deps.stdout, map[string]any{

@@ -152,11 +152,14 @@ func (d document) checkSection(name *yaml.Node) error {
 
 // variable matches a variable, what follows it in braces, and the next bracket: a default, or a value where it is set,
 // makes it one that need not be there.
-var variable = regexp.MustCompile(`\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(:?[-+])?|([A-Za-z_][A-Za-z0-9_]*))`)
+func variable() *regexp.Regexp {
+	return regexp.MustCompile(`\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(:?[-+])?|([A-Za-z_][A-Za-z0-9_]*))`)
+}
 
 // checkVariables refuses a variable without a value: the environment of the caller takes no part, so that the project
 // is the same for everybody who runs it.
 func (d document) checkVariables() error {
+	variable := variable()
 	return walk(d.root, "", func(key string, node *yaml.Node) error {
 		if node.Kind != yaml.ScalarNode {
 			return nil
@@ -261,7 +264,7 @@ func (d document) checkService(key string, service *yaml.Node) error {
 			return d.at(name, key+"."+refused[0], "%s", refused[1])
 		}
 	}
-	if _, restart := lookup(service, "restart"); restart != nil && restart.Tag == "!!str" && !restartPolicy.MatchString(restart.Value) {
+	if _, restart := lookup(service, "restart"); restart != nil && restart.Tag == "!!str" && !restartPolicy().MatchString(restart.Value) {
 		return d.at(restart, key+".restart", "%q is none of no, always, unless-stopped, on-failure", restart.Value)
 	}
 	if err := d.checkServiceExtensions(key, service); err != nil {
@@ -288,7 +291,9 @@ func (d document) checkService(key string, service *yaml.Node) error {
 }
 
 // An engine says it only when everything before is running already. A variable is left to it.
-var restartPolicy = regexp.MustCompile(`^(no|always|unless-stopped|on-failure(:\d+)?|.*\$.*)$`)
+func restartPolicy() *regexp.Regexp {
+	return regexp.MustCompile(`^(no|always|unless-stopped|on-failure(:\d+)?|.*\$.*)$`)
+}
 
 // checkServiceExtensions refuses what would be left out in silence because it has the wrong shape.
 func (d document) checkServiceExtensions(key string, service *yaml.Node) error {

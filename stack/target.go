@@ -173,12 +173,12 @@ func targetsFile(targets []Target) string {
 		"sources:\n" + sources.String() + "transforms:\n" + transforms.String()
 }
 
-var statusLine = regexp.MustCompile(`^HTTP/[0-9.]+ ([0-9]{3})`)
+func statusLine() *regexp.Regexp { return regexp.MustCompile(`^HTTP/[0-9.]+ ([0-9]{3})`) }
 
 // judge reads what a target answered, or what bash said instead.
 func (t *Target) judge(answer string) {
 	t.State = Unreachable
-	status := statusLine.FindStringSubmatch(answer)
+	status := statusLine().FindStringSubmatch(answer)
 	if status == nil {
 		t.Problem = t.silence(answer)
 		return

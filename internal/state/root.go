@@ -72,12 +72,12 @@ func systemFolders(goos string, getenv func(string) string) (config, state strin
 }
 
 // stackName is Compose's rule for project names: the stack's name becomes the project's.
-var stackName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+func stackName() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`) }
 
 // Stack names the folder of a stack; nothing is created. The context may hold any characters, the name follows
 // Compose's rule for project names; a bad one is a *NameError.
 func (r Root) Stack(context, name string) (*Stack, error) {
-	if !stackName.MatchString(name) || len(name) > maxStackName {
+	if !stackName().MatchString(name) || len(name) > maxStackName {
 		return nil, &NameError{
 			What: "stack", Name: name,
 			Rule: fmt.Sprintf("use a-z, 0-9, _ and -, begin with a letter or a digit, at most %d characters", maxStackName),
@@ -121,7 +121,7 @@ func (r Root) Stacks(context string) ([]string, error) {
 	var names []string
 	for _, entry := range entries {
 		name, err := url.PathUnescape(entry.Name())
-		if err != nil || !entry.IsDir() || !stackName.MatchString(name) {
+		if err != nil || !entry.IsDir() || !stackName().MatchString(name) {
 			continue
 		}
 		kept, err := holdsState(root, entry.Name())
@@ -185,13 +185,15 @@ func segment(name string) string {
 		}
 	}
 	s := b.String()
-	if windowsDevice.MatchString(s) {
+	if windowsDevice().MatchString(s) {
 		s = escapeByte(s[0]) + s[1:]
 	}
 	return shorten(s)
 }
 
-var windowsDevice = regexp.MustCompile(`^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)`)
+func windowsDevice() *regexp.Regexp {
+	return regexp.MustCompile(`^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)`)
+}
 
 func escapeByte(c byte) string {
 	return fmt.Sprintf("%%%02x", c)
