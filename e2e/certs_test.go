@@ -158,11 +158,10 @@ const (
 )
 
 // TestRotationEndsNoRequest: the certificate is changed ten times under load. A client that replays what a closed idle
-// connection refused, as every HTTP client does, sees no failure in 8,000 requests, and each new certificate is served.
-// The command itself fails where that takes more than 5 s from the reload on; what the log says is from its start on,
-// with the time in it that a busy engine takes to run three commands in a container.
+// connection refused, as every HTTP client does, sees no failure in 8,000 requests, and each new certificate is served
+// within 5 s. Not beside others: the time is from the command's start on, and an engine on which other stacks start takes
+// seconds for its three commands in a container.
 func TestRotationEndsNoRequest(t *testing.T) {
-	t.Parallel()
 	e := newEnv(t)
 	e.up("--no-verify")
 	gateway := e.ids(e.name)[e.name+"-gateway-1"]
@@ -187,6 +186,7 @@ func TestRotationEndsNoRequest(t *testing.T) {
 		e.ok(r)
 		took, changed := <-seen
 		assert.Assert(t, changed, "another certificate is served:\n%s", r)
+		assert.Assert(t, took < 5*time.Second, "served after %s:\n%s", took, r)
 		serial = e.mustServe()
 		assert.Assert(t, serial != before && strings.Contains(r.stdout, serial), "%s serves %s", r, serial)
 		t.Logf("served after %s, the command took %s", took.Round(time.Millisecond), r.took.Round(time.Millisecond))
