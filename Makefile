@@ -48,7 +48,7 @@ up: install ## Build, install the plugin, start the pipeline (IMAGES=lab builds 
 	hack/engine.sh env | sed 's/^/run this first in your shell: /'
 
 .PHONY: test
-test: lint unit vrl test-install e2e ## Test everything, end to end included
+test: lint unit store-test vrl test-install e2e ## Test everything, end to end included
 
 .PHONY: unit
 unit: ## Unit tests of the product and of the lab's stand-ins
@@ -95,6 +95,16 @@ bench: build bin/docker-compose ## Compare with docker-compose; fails when a bud
 	@$(ENGINE)
 	$(if $(filter upstream,$(IMAGES)),bin/docker-telemetry pull,e2e/lab/build.sh)
 	go run ./hack/bench $(ARGS)
+
+.PHONY: store-test
+store-test: ## Hold the exact counts against a real VictoriaMetrics (VICTORIAMETRICS=/path/to/one)
+	export VICTORIAMETRICS=$$(hack/victoriametrics.sh)
+	go test -tags store -count=1 -timeout 10m -run TestStore -v ./report/cardinality/
+
+.PHONY: bench-cardinality
+bench-cardinality: ## Measure the report on a million series; fails when a budget is missed (ARGS=--large: ten million as well)
+	export VICTORIAMETRICS=$$(hack/victoriametrics.sh)
+	go run ./hack/cardbench $(ARGS)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzzer for a while each (FUZZTIME=10s)

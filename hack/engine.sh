@@ -3,6 +3,9 @@
 # only where none does, a private one is started from the distribution's package.
 set -euo pipefail
 
+# shellcheck source=hack/suite.sh
+. "$(dirname "${BASH_SOURCE[0]}")/suite.sh"
+
 readonly PROG=hack/engine.sh
 readonly ROOT=${DT_ENGINE_DIR:-/var/lib/docker-telemetry-engine}
 readonly START_SECONDS=60
@@ -131,33 +134,6 @@ install_packages() {
 # there because it is first in PATH. No chroot, so paths of the host mean the same to this engine as to any other.
 suite_dir() { printf '%s/.%s' "$ROOT" "$SUITE"; } # no engine's name starts with a dot
 
-# The machine's mirror, proxy and keys, but lists and state of our own; and none of the machine's hooks, which would
-# empty its cache.
-suite_apt_conf() { # WORK
-	local mirror
-	# shellcheck disable=SC2016 # apt's own variables
-	mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
-		awk '$1 == "Debian" && !found {found = $2} END {print found}')
-	[ -n "$mirror" ] || die "apt has no Debian mirror here, and $SUITE comes from there"
-	mkdir -p "$1"/state/lists/partial "$1"/cache/archives/partial
-	: >"$1/status"
-	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $SUITE main" >"$1/sources.list"
-	cat >"$1/apt.conf" <<CONF
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-#clear Acquire::IndexTargets::deb::DEP-11;
-Dir::State "$1/state";
-Dir::State::status "$1/status";
-Dir::Cache "$1/cache";
-Dir::Etc::sourcelist "$1/sources.list";
-Dir::Etc::sourceparts "/dev/null";
-Dir::Etc::preferences "/dev/null";
-Dir::Etc::preferencesparts "/dev/null";
-APT::Sandbox::User "root";
-Acquire::Languages "none";
-CONF
-}
-
 # Not `ld.so PROGRAM`: dockerd and runc start themselves again through /proc/self/exe. And a RPATH, not a RUNPATH:
 # libraries of libraries come from here too.
 bind_programs() { # WORK
@@ -182,7 +158,7 @@ unpack_suite() {
 	log=$(suite_dir).log
 	rm -rf "$work"
 	mkdir -p "$work"/{bin,lib,tool,debs,files}
-	suite_apt_conf "$work"
+	suite_apt_conf "$work" "$SUITE" || die "apt has no Debian mirror here, and $SUITE comes from there"
 	(
 		cd "$work/debs" &&
 			apt-get -c "$work/apt.conf" -q update &&

@@ -15,6 +15,9 @@ import (
 //go:embed */*.yaml */config
 var shipped embed.FS
 
+// FS returns the folders of the shipped profiles.
+func FS() fs.FS { return shipped }
+
 // Catalog is every profile that can be switched on, sorted by name.
 type Catalog []Profile
 

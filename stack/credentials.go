@@ -31,7 +31,7 @@ func (m *Manager) AdoptPassword(ctx context.Context, name, component string, tim
 }
 
 func (m *Manager) reset(ctx context.Context, name, component string, timeout time.Duration) (string, error) {
-	id, err := m.running(ctx, name, component)
+	id, err := m.running(ctx, name, component, "its password cannot be changed")
 	if err != nil {
 		return "", err
 	}
@@ -57,7 +57,8 @@ func resetCommand(component string) []string {
 	}
 }
 
-func (m *Manager) running(ctx context.Context, name, component string) (id string, err error) {
+// running finds the container of a component; without one the error says what cannot be done.
+func (m *Manager) running(ctx context.Context, name, component, undone string) (id string, err error) {
 	containers, err := m.Containers(ctx, name)
 	if err != nil {
 		return "", err
@@ -65,7 +66,7 @@ func (m *Manager) running(ctx context.Context, name, component string) (id strin
 	at := slices.IndexFunc(containers, func(c Container) bool { return c.Component == component && c.Ready() })
 	if at < 0 {
 		return "", &Error{
-			Text: component + " does not run, so its password cannot be changed", Advice: "start it: docker telemetry up",
+			Text: component + " does not run, so " + undone, Advice: "start it: docker telemetry up",
 		}
 	}
 	return containers[at].ID, nil

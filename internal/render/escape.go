@@ -1,47 +1,8 @@
 // Package render turns results into what people and programs read: tables, JSON, progress.
 package render
 
-import (
-	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
-)
+import "github.com/docker-telemetry/docker-telemetry/internal/escape"
 
 // Escape makes a value from a store or a container safe to print on a terminal: control characters, bidirectional
 // overrides and invalid UTF-8 become visible escapes. It is applied once, where a value enters the renderer.
-func Escape(value string) string {
-	if plain(value) {
-		return value
-	}
-	var out strings.Builder
-	for len(value) > 0 {
-		char, size := utf8.DecodeRuneInString(value)
-		switch {
-		case char == utf8.RuneError && size == 1:
-			fmt.Fprintf(&out, `\x%02x`, value[0])
-		case !hazardous(char):
-			out.WriteRune(char)
-		case char < 0x100:
-			fmt.Fprintf(&out, `\x%02x`, char)
-		default:
-			fmt.Fprintf(&out, `\u%04x`, char)
-		}
-		value = value[size:]
-	}
-	return out.String()
-}
-
-func plain(value string) bool {
-	for _, char := range value {
-		if char == utf8.RuneError || hazardous(char) {
-			return false
-		}
-	}
-	return true
-}
-
-// hazardous: C0, C1 and DEL steer a terminal; bidirectional controls and line separators change what a reader sees.
-func hazardous(char rune) bool {
-	return unicode.IsControl(char) || unicode.Is(unicode.Bidi_Control, char) || char == '\u2028' || char == '\u2029'
-}
+func Escape(value string) string { return escape.Text(value) }

@@ -58,7 +58,9 @@ func write(out io.Writer, header []string, rows [][]string, columns []table.Colu
 	writer.SetColumnConfigs(columns)
 	writer.SetOutputMirror(out)
 	writer.SetStyle(bare())
-	writer.AppendHeader(cells(header))
+	if len(header) > 0 {
+		writer.AppendHeader(cells(header))
+	}
 	for _, row := range rows {
 		writer.AppendRow(cells(row))
 	}

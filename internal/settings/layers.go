@@ -37,6 +37,11 @@ func (s Source) layer(result *Result, request Request) error {
 	if err := s.refuseIdleOptions(result, request); err != nil {
 		return err
 	}
+	ruled, err := s.rulesLayer()
+	if err != nil {
+		return err
+	}
+	result.Settings.Layers = append(result.Settings.Layers, ruled...)
 	if len(request.Overlays) > 0 {
 		overlays, err := absolute(request.Overlays)
 		if err != nil {

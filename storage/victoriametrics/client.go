@@ -73,6 +73,11 @@ func (e *StatusError) Error() string {
 	return text
 }
 
+// Down reports whether something before the store answered because the store did not.
+func (e *StatusError) Down() bool {
+	return e.Status == http.StatusBadGateway || e.Status == http.StatusServiceUnavailable || e.Status == http.StatusGatewayTimeout
+}
+
 // Missing reports whether the store does not have the endpoint, as opposed to refusing the request.
 func (e *StatusError) Missing() bool {
 	return e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed || e.Status == http.StatusNotImplemented
@@ -116,12 +121,16 @@ func (c *Client) request(ctx context.Context, path string, query url.Values) (*h
 	return request, nil
 }
 
-// open sends a request and returns the body of a success.
-func (c *Client) open(ctx context.Context, path string, query url.Values) (io.ReadCloser, error) {
+// open sends a request and returns the body of a success. A store that takes the request and never begins to answer is given
+// up on: it works for up to -search.maxLabelsAPIDuration before the first byte, so twice the idle time.
+func (c *Client) open(ctx context.Context, cancel context.CancelCauseFunc, path string, query url.Values) (io.ReadCloser, error) {
 	request, err := c.request(ctx, path, query)
 	if err != nil {
 		return nil, err
 	}
+	idle := 2 * c.Limits.orDefaults().Idle
+	silent := time.AfterFunc(idle, func() { cancel(&LimitError{What: "seconds without data", Limit: int64(idle.Seconds())}) })
+	defer silent.Stop()
 	response, err := c.HTTP.Do(request)
 	if err != nil {
 		return nil, plain(err)
@@ -171,7 +180,7 @@ func shorten(text string) string {
 func (c *Client) get(ctx context.Context, path string, query url.Values, into any) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	body, err := c.open(ctx, path, query)
+	body, err := c.open(ctx, cancel, path, query)
 	if err != nil {
 		return cause(ctx, err)
 	}

@@ -2,10 +2,12 @@ package victoriametrics
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -121,8 +123,16 @@ func (t *text) shift(by int) {
 	}
 }
 
-// next returns the next byte that is not white space, and consumes it.
+// next returns the next byte that is not white space, and consumes it. It is short enough to be inlined: stores write none.
 func (d *decoder) next() (byte, error) {
+	if d.at < len(d.buffer) && d.buffer[d.at] > ' ' {
+		d.at++
+		return d.buffer[d.at-1], nil
+	}
+	return d.skip()
+}
+
+func (d *decoder) skip() (byte, error) {
 	for {
 		for d.at < len(d.buffer) {
 			c := d.buffer[d.at]
@@ -414,8 +424,13 @@ func (d *decoder) series() error {
 	return d.unique()
 }
 
-// unique refuses a label that occurs twice. A series has a dozen labels, so comparing each with each is the cheap way.
+// unique refuses a label that occurs twice. Stores sort the labels, where a look at the neighbour is enough; of those that do
+// not, a series has a dozen, so comparing each with each is the cheap way.
 func (d *decoder) unique() error {
+	// Two that are equal are not in order.
+	if slices.IsSortedFunc(d.yields, func(b, a Label) int { return cmp.Or(bytes.Compare(b.Name, a.Name), -1) }) {
+		return nil
+	}
 	if len(d.yields) > 256 {
 		seen := make(map[string]bool, len(d.yields))
 		for _, label := range d.yields {
@@ -443,8 +458,22 @@ func (d *decoder) bytes(t text) []byte {
 	return d.buffer[t.from:t.to:t.to]
 }
 
-// string reads a string after its first quote.
+// string reads a string after its first quote. Nearly all are short, whole in the window and without escapes.
 func (d *decoder) string() (text, error) {
+	for i, c := range d.buffer[d.at:] {
+		if c == '"' {
+			plain := text{from: d.at, to: d.at + i}
+			d.at += i + 1
+			return plain, nil
+		}
+		if c == '\\' || c < ' ' {
+			break
+		}
+	}
+	return d.anyString()
+}
+
+func (d *decoder) anyString() (text, error) {
 	from := d.at - d.keep // relative: the window may move
 	scanned := d.at - d.keep
 	for {

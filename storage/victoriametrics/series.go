@@ -27,7 +27,7 @@ func (c *Client) Series(ctx context.Context, request SeriesRequest, yield func(l
 		"start":   {strconv.FormatInt(request.From.Unix(), 10)},
 		"end":     {strconv.FormatInt(request.To.Unix(), 10)},
 	}
-	body, err := c.open(ctx, "/api/v1/series", query)
+	body, err := c.open(ctx, cancel, "/api/v1/series", query)
 	if err != nil {
 		return Stream{}, cause(ctx, err)
 	}

@@ -28,6 +28,7 @@ type TSDBStatus struct {
 	ByLabel         []Count `json:"seriesCountByLabelName"`
 	ByPair          []Count `json:"seriesCountByLabelValuePair"`
 	ValuesByLabel   []Count `json:"labelValueCountByLabelName"`
+	ByFocus         []Count `json:"seriesCountByFocusLabelValue"` // by the values of StatusRequest.Focus
 
 	// Prometheus spells these differently and always reports the head block.
 	PairsOfPrometheus []Count `json:"seriesCountByLabelPair"`
@@ -42,6 +43,7 @@ type StatusRequest struct {
 	Date  time.Time
 	Top   int
 	Match []string
+	Focus string // a label; "" for none
 }
 
 // Status asks for the store's own counts.
@@ -54,6 +56,9 @@ func (c *Client) Status(ctx context.Context, request StatusRequest) (TSDBStatus,
 	}
 	for _, selector := range request.Match {
 		query.Add("match[]", selector)
+	}
+	if request.Focus != "" {
+		query.Set("focusLabel", request.Focus)
 	}
 	var answer struct {
 		Data TSDBStatus `json:"data"`

@@ -1,4 +1,4 @@
-package render
+package escape
 
 import (
 	"testing"
@@ -7,7 +7,7 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-func TestEscape(t *testing.T) {
+func TestText(t *testing.T) {
 	for _, tc := range []struct{ name, in, want string }{
 		{"plain text stays", "agent-1 läuft ✓", "agent-1 läuft ✓"},
 		{"terminal escape", "a\x1b[31mred", `a\x1b[31mred`},
@@ -19,18 +19,18 @@ func TestEscape(t *testing.T) {
 		{"invalid UTF-8", "a\xffb", `a\xffb`},
 		{"a real replacement character stays", "a\ufffdb", "a\ufffdb"},
 	} {
-		t.Run(tc.name, func(t *testing.T) { assert.Equal(t, Escape(tc.in), tc.want) })
+		t.Run(tc.name, func(t *testing.T) { assert.Equal(t, Text(tc.in), tc.want) })
 	}
 }
 
-func FuzzEscape(f *testing.F) {
+func FuzzText(f *testing.F) {
 	f.Add("a\x1b[31m\xff\u202e")
 	f.Fuzz(func(t *testing.T, in string) {
-		out := Escape(in)
+		out := Text(in)
 		assert.Assert(t, utf8.ValidString(out))
 		for _, char := range out {
 			assert.Assert(t, !hazardous(char), "%q", out)
 		}
-		assert.Equal(t, Escape(out), out, "escaping twice changes nothing")
+		assert.Equal(t, Text(out), out, "escaping twice changes nothing")
 	})
 }

@@ -1,0 +1,225 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+)
+
+// cardinalityJSON is what a scenario reads of the report.
+type cardinalityJSON struct {
+	Complete bool
+	Notes    []string
+	Summary  struct{ Series int }
+	Metrics  []struct {
+		Name   string
+		Series int
+		Jobs   []string
+		Reads  *int
+		Labels []struct {
+			Name                string
+			Values, Left, Saved int
+		}
+	}
+	Findings []struct {
+		Code, Metric string
+		Labels       []string
+		Saved        int
+		Rule         *struct{ Kind, YAML string }
+	}
+}
+
+func (e *env) cardinality(args ...string) cardinalityJSON {
+	e.t.Helper()
+	var report cardinalityJSON
+	r := e.ok(e.telemetry(append([]string{"report", "cardinality", "--format", "json"}, args...)...))
+	assert.NilError(e.t, json.Unmarshal([]byte(r.stdout), &report), "%s", r)
+	return report
+}
+
+const customers = 700
+
+// shopScript is a service that made the mistake that the report exists for: a counter with the id of a customer in a label.
+// Customer i orders i times a second, by the clock at the moment of the scrape, so that their rates are known.
+func shopScript() string {
+	return fmt.Sprintf(`mkdir -p /tmp/www/cgi-bin
+cat >/tmp/www/cgi-bin/metrics <<'EOF'
+#!/bin/sh
+printf 'Content-Type: text/plain\r\n\r\n'
+awk 'BEGIN { getline up <"/proc/uptime"; split(up, t, " "); print "# TYPE shop_orders_total counter"
+	for (i = 1; i <= %d; i++) printf "shop_orders_total{user_id=\"%%d\",route=\"/cart\"} %%d\n", i*7919+100000, t[1]*i
+	print "shop_odd_info{text=\"=1+1 <script>alert(1)</script> | \\\"\\\\\"} 1" }'
+EOF
+chmod +x /tmp/www/cgi-bin/metrics; exec httpd -f -p 9100 -h /tmp/www`, customers)
+}
+
+func (e *env) shop() (name string) {
+	e.t.Helper()
+	name = e.name + "-shop"
+	e.docker("run", "-d", "--init", "--name", name, "--label", "telemetry.scrape=true", "--label", "telemetry.port=9100", "--label", "telemetry.path=/cgi-bin/metrics",
+		"--label", "telemetry.job=shop", busybox, "sh", "-c", shopScript())
+	e.t.Cleanup(func() { e.run("docker", "rm", "-f", name) })
+	return name
+}
+
+// TestCardinality: the label that does it is the first finding, with the exact number of series, and reading it disturbs nothing.
+// Not beside others: every stack on the engine takes the containers that ask to be scraped.
+func TestCardinality(t *testing.T) {
+	e := newEnv(t)
+	e.up("--no-verify")
+	e.shop()
+	eventually(t, time.Minute, func() error {
+		if r := e.telemetry("targets", "sync"); r.code != 0 {
+			return fmt.Errorf("%s", r)
+		}
+		return nil
+	})
+	eventually(t, 90*time.Second, func() error { // by the report: a query would read the metric
+		r := e.telemetry("report", "cardinality", "--format", "json", "--metric", "shop_orders_total")
+		if r.code != 0 || !strings.Contains(r.stdout, fmt.Sprintf(`"series": %d`, customers)) {
+			return fmt.Errorf("%s", r)
+		}
+		return nil
+	})
+	t.Run("first finding", func(t *testing.T) {
+		report := e.cardinality()
+		assert.Assert(t, report.Complete)
+		first := report.Findings[0]
+		assert.Equal(t, first.Code+" "+first.Metric+" "+strings.Join(first.Labels, ","), "DTC001 shop_orders_total user_id")
+		assert.Equal(t, first.Saved, customers-1)
+		assert.Equal(t, first.Rule.Kind, "aggregation")
+	})
+	t.Run("nothing is read", func(t *testing.T) {
+		for range 3 {
+			e.cardinality()
+		}
+		report := e.cardinality("--metric", "shop_orders_total")
+		assert.Assert(t, report.Metrics[0].Reads != nil && *report.Metrics[0].Reads == 0, "a report must not read: %+v", report.Metrics[0])
+		assert.NilError(t, e.hasSeries("shop_orders_total"))
+		report = e.cardinality("--metric", "shop_orders_total")
+		assert.Equal(t, *report.Metrics[0].Reads, customers, "a query does")
+	})
+	t.Run("the store takes each rule", func(t *testing.T) {
+		rules := map[string]string{}
+		for _, finding := range e.cardinality("--top", "100").Findings {
+			if finding.Rule != nil {
+				rules[finding.Rule.Kind] += finding.Rule.YAML
+			}
+		}
+		for kind, yaml := range rules {
+			e.dryRun(t, kind, yaml)
+			t.Logf("%s:\n%s", kind, yaml)
+		}
+		assert.Equal(t, len(rules), 2)
+	})
+	t.Run("formats", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "report.csv")
+		e.ok(e.telemetry("report", "cardinality", "--format", "csv", "-o", file, "--metric", "shop_odd_info"))
+		raw, err := os.ReadFile(file)
+		assert.NilError(t, err)
+		rows, err := csv.NewReader(strings.NewReader(string(raw))).ReadAll()
+		assert.NilError(t, err)
+		assert.Assert(t, strings.Contains(string(raw), `'=1+1 <script>`), "%s", raw)
+		assert.Assert(t, len(rows) > 3, "%s", raw)
+		markdown := e.ok(e.telemetry("report", "cardinality", "--format", "markdown", "--metric", "shop_odd_info")).stdout
+		assert.Assert(t, strings.Contains(markdown, `\<script\>`) && !strings.Contains(markdown, "<script>"), markdown)
+		table := e.ok(e.telemetry("report", "cardinality")).stdout
+		assert.Assert(t, strings.Contains(table, "FINDINGS\n") && strings.Contains(table, "user_id has no end"), table)
+	})
+	t.Run("gates", func(t *testing.T) {
+		e.ok(e.telemetry("report", "cardinality", "--max-series", "1000000"))
+		r := e.fails(e.telemetry("report", "cardinality", "--max-series", "10"), 3)
+		assert.Assert(t, strings.Contains(r.stderr, "are more than --max-series 10"), "%s", r)
+		assert.Assert(t, strings.Contains(r.stdout, "FINDINGS"), "the report is printed all the same")
+		r = e.fails(e.telemetry("report", "cardinality", "--metric", "no_such_metric"), 1)
+		assert.Assert(t, strings.Contains(r.stderr, `there is no series of "no_such_metric"`), "%s", r)
+	})
+	t.Run("rules", e.rules)
+	t.Run("the store stopped", func(t *testing.T) {
+		e.ok(e.telemetry("stop", "victoriametrics"))
+		r := e.fails(e.telemetry("report", "cardinality"), 4)
+		assert.Assert(t, strings.Contains(r.stderr, "the metrics store cannot be read"), "%s", r)
+		assert.Equal(t, r.stdout, "")
+	})
+}
+
+// rules applies what a report proposes: the series become one, as promised, and tell the same; then undoes it.
+func (e *env) rules(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "rules")
+	r := e.ok(e.telemetry("report", "cardinality", "--fix", "DTC001", "-o", dir))
+	assert.Assert(t, strings.Contains(r.stdout, "DTC001-shop_orders_total-user_id.yaml"), "%s", r)
+	wanted := float64(customers * (customers + 1) / 2)
+	e.rateIs(t, wanted)
+	before := e.ids(e.name)
+
+	broken := t.TempDir()
+	assert.NilError(t, os.WriteFile(filepath.Join(broken, "bad.yaml"),
+		[]byte("code: DTC001\nkind: aggregation\nconfig: |\n  - match: up\n    interval: 30s\n    outputs: [nonsense]\n"), 0o600))
+	r = e.fails(e.telemetry("rules", "apply", broken), 1)
+	assert.Assert(t, strings.Contains(r.stderr, "error: VictoriaMetrics does not take these rules: ") && strings.Contains(r.stderr, "nonsense"), "%s", r)
+	assert.DeepEqual(t, e.ids(e.name), before)
+
+	r = e.ok(e.telemetry("rules", "apply", dir, "--format", "json"))
+	var applied struct {
+		Promises []struct {
+			Metric                  string
+			Before, After, Promised int
+			Kept                    bool
+		}
+	}
+	assert.NilError(t, json.Unmarshal([]byte(r.stdout), &applied))
+	assert.Equal(t, fmt.Sprintf("%+v", applied.Promises), fmt.Sprintf("[{Metric:shop_orders_total Before:%d After:1 Promised:1 Kept:true}]", customers))
+	t.Logf("applied and seen to hold after %s", r.took)
+	after := e.ids(e.name)
+	for container, id := range before {
+		assert.Equal(t, id == after[container], container != e.name+"-victoriametrics-1", "only the component concerned: %s", container)
+	}
+	e.rateIs(t, wanted)
+	assert.Assert(t, strings.Contains(e.ok(e.telemetry("rules", "ls")).stdout, "DTC001-shop_orders_total-user_id"))
+	assert.Assert(t, strings.Contains(e.ok(e.telemetry("config")).stdout, "shop_orders_total"), "it is part of the project")
+	e.up("--no-verify")
+	assert.DeepEqual(t, e.ids(e.name), after)
+
+	e.ok(e.telemetry("rules", "undo", "DTC001-shop_orders_total-user_id"))
+	eventually(t, time.Minute, func() error {
+		found, err := e.metrics(fmt.Sprintf("count(last_over_time(shop_orders_total[30s])) >= %d", customers))
+		if err == nil && len(found) == 0 {
+			err = errors.New("the series are not back")
+		}
+		return err
+	})
+	assert.Equal(t, e.ok(e.telemetry("rules", "ls")).stdout, "")
+}
+
+// rateIs waits until the orders of a minute and a half have a sum of rates within 1 % of what is wanted.
+func (e *env) rateIs(t *testing.T, wanted float64) {
+	t.Helper()
+	eventually(t, 4*time.Minute, func() error {
+		found, err := e.metrics(fmt.Sprintf("abs(sum(rate(shop_orders_total[90s])) / %g - 1) < 0.01", wanted))
+		if err == nil && len(found) == 0 {
+			err = fmt.Errorf("the sum of the rates is not within 1 %% of %g", wanted)
+		}
+		return err
+	})
+}
+
+// dryRun has the store's own program check a rule.
+func (e *env) dryRun(t *testing.T, kind, yaml string) {
+	t.Helper()
+	flag := map[string]string{"aggregation": "-streamAggr.config", "relabeling": "-relabelConfig"}[kind]
+	cmd := e.command(t.Context(), "docker", "run", "--rm", "-i", "--network", "none", "--entrypoint", "sh", "victoriametrics/victoria-metrics:v1.145.0",
+		"-c", `cat >/tmp/rule.yaml; exec /victoria-metrics-prod -dryRun `+flag+`=/tmp/rule.yaml`)
+	cmd.Stdin = strings.NewReader(yaml)
+	out, err := cmd.CombinedOutput()
+	assert.NilError(t, err, "%s\n%s", yaml, out)
+}

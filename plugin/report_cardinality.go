@@ -1,0 +1,276 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/render"
+	"github.com/docker-telemetry/docker-telemetry/profiles"
+	"github.com/docker-telemetry/docker-telemetry/report/cardinality"
+	"github.com/docker-telemetry/docker-telemetry/report/cardinality/page"
+	"github.com/docker-telemetry/docker-telemetry/stack/bundle"
+)
+
+type cardinalityOptions struct {
+	format, output     string
+	fix                string
+	top                int
+	match              []string
+	metric, date       string
+	since              time.Duration
+	unused, noSave     bool
+	dashboards         []string
+	maxSeries          int
+	maxChurn           float64
+	limitSet, churnSet bool
+}
+
+func newReportCardinalityCommand(a *app) *cobra.Command {
+	o := cardinalityOptions{format: "table"}
+	cmd := &cobra.Command{
+		Use:   "cardinality",
+		Short: "Tell what each metric and each label costs in series",
+		Long: `Tell what each metric and each label costs in series: how many are left when a label is dropped is counted, not
+estimated. Reading does not disturb: no metric but the store's own is queried, so that what nobody reads stays unread.
+
+A finding has a code (docs/findings), the series that it saves, who reads what would go, and a rule for VictoriaMetrics
+that is right for the type of the metric. --fix writes the rules of one code, or all, as files to the folder of -o;
+look at them before docker telemetry rules apply puts them into the stack.
+A page of html is one file with charts that loads nothing from anywhere.
+
+Each report is remembered by the stack, so that --since can compare with an earlier one; where there is none, the last
+two complete UTC days are compared.`,
+		Example: `  docker telemetry report cardinality
+  docker telemetry report cardinality --metric http_requests_total
+  docker telemetry report cardinality --format html -o cardinality.html
+  docker telemetry report cardinality --max-series 50000 --format json -o cardinality.json
+  docker telemetry report cardinality --fix all -o rules && docker telemetry rules apply rules`,
+		Args: argsBetween(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.limitSet, o.churnSet = cmd.Flags().Changed("max-series"), cmd.Flags().Changed("max-churn")
+			return runReportCardinality(cmd.Context(), a, o)
+		},
+	}
+	flags := cmd.Flags()
+	addFormat(cmd, &o.format, reportFormats()...)
+	flags.StringVarP(&o.output, "output", "o", "", "Write to this file instead of stdout; with --fix, the folder for the rules")
+	flags.StringVar(&o.fix, "fix", "", "Write the rules of the findings with this code, or of all, to the folder of -o")
+	flags.IntVar(&o.top, "top", 20, "How many metrics, labels and sources to list")
+	flags.StringArrayVar(&o.match, "match", nil, `Only series that match this selector, such as '{job="shop"}'; several are alternatives`)
+	flags.StringVar(&o.metric, "metric", "", "Only this metric, with all of its labels")
+	flags.StringVar(&o.date, "date", "", "The series of this UTC day instead of the current one, as 2006-01-02")
+	flags.DurationVar(&o.since, "since", 24*time.Hour, "Compare with the last report that is at least so old")
+	flags.BoolVar(&o.unused, "unused", false, "Only metrics that no query, dashboard or rule reads")
+	flags.StringArrayVar(&o.dashboards, "dashboards", nil, "Folder with Grafana dashboards and rule files whose metrics are in use; may be repeated")
+	flags.IntVar(&o.maxSeries, "max-series", 0, "End with exit code 3 when there are more series")
+	flags.Float64Var(&o.maxChurn, "max-churn", 0, "End with exit code 3 when a day brings more new series for each active one, such as 0.5")
+	flags.BoolVar(&o.noSave, "no-save", false, "Do not remember this report")
+	_ = cmd.MarkFlagDirname("dashboards")
+	return cmd
+}
+
+// check refuses what cannot be meant, before anything is asked.
+func (o cardinalityOptions) check(now time.Time) (day time.Time, err error) {
+	switch {
+	case o.top < 1:
+		return day, &usageError{err: errors.New("--top takes a number from 1 on")}
+	case o.since < 0:
+		return day, &usageError{err: errors.New("--since takes a time that is over, such as 24h")}
+	case o.limitSet && o.maxSeries < 1:
+		return day, &usageError{err: errors.New("--max-series takes a number from 1 on")}
+	case o.churnSet && o.maxChurn <= 0:
+		return day, &usageError{err: errors.New("--max-churn takes a number above 0")}
+	case o.fix != "" && o.output == "":
+		return day, &usageError{err: errors.New("--fix writes files: say where with -o DIR")}
+	case o.fix != "" && o.fix != cardinality.AllFindings && !slices.Contains(cardinality.Codes(), o.fix):
+		return day, &usageError{err: fmt.Errorf("--fix takes all or a code such as %s, not %q", cardinality.UnboundedLabel, o.fix)}
+	case o.metric != "" && o.unused:
+		return day, &usageError{err: errors.New("--metric and --unused do not go together")}
+	case o.date == "":
+		return day, nil
+	}
+	if day, err = time.Parse(time.DateOnly, o.date); err != nil {
+		return day, &usageError{err: fmt.Errorf("--date takes a day such as %s, not %q", now.UTC().Format(time.DateOnly), o.date)}
+	}
+	if day.After(now) {
+		return day, &usageError{err: fmt.Errorf("--date %s is in the future; days are those of UTC", o.date)}
+	}
+	return day, nil
+}
+
+// historyFile keeps what earlier reports counted.
+const historyFile = "cardinality.json.gz"
+
+func runReportCardinality(ctx context.Context, a *app, o cardinalityOptions) error {
+	now := a.deps.now()
+	day, err := o.check(now)
+	if err != nil {
+		return err
+	}
+	if err := a.checkReport(o.format, o.output, "cardinality.html"); err != nil {
+		return err
+	}
+	uses, notes, err := o.uses()
+	if err != nil {
+		return err
+	}
+	s, err := a.open(ctx, "report")
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	result, err := s.remembered()
+	if err != nil {
+		return err
+	}
+	// Without an end of its own: the store has one, and the client ends what stands still.
+	client, err := gatewayClient(result, 0)
+	if err != nil {
+		return err
+	}
+	store := victoriaMetrics(result, client)
+	store.Identity = s.engine.Local()
+	request := cardinality.Request{Match: o.match, Date: day, Now: now, Top: o.top, Samples: 20}
+	if o.metric != "" {
+		request.Metrics = []string{o.metric}
+	}
+	const counting = "Series"
+	s.progress.Waiting(counting)
+	collected, err := cardinality.Collect(ctx, store, request)
+	if err != nil {
+		s.progress.Failed(counting)
+		return unreadable(ctx, err)
+	}
+	s.progress.Found(counting)
+	s.close()
+	history := s.history()
+	report := cardinality.Analyse(collected, cardinality.Options{
+		Top: o.top, Metric: o.metric, Unused: o.unused, Uses: uses, Before: history.Before(now, o.since, o.match),
+	})
+	report.Notes = append(report.Notes, notes...)
+	if o.metric != "" && len(report.Metrics) == 0 {
+		return &codeError{code: exitFailed, err: fmt.Errorf("there is no series of %s in this time", quoted(o.metric))}
+	}
+	if !o.noSave && day.IsZero() && report.Complete {
+		s.remember(history.Add(cardinality.Take(collected)))
+	}
+	if o.fix != "" {
+		return a.writeRules(o.output, report.Rules(o.fix))
+	}
+	forms := reportForms{
+		document: report.Document(), object: report,
+		page: func(out io.Writer) error {
+			return page.Write(out, report, points(history, report, o.match, day.IsZero() && report.Complete))
+		},
+	}
+	if err := a.writeReport(o.format, o.output, forms); err != nil {
+		return err
+	}
+	return o.judge(report)
+}
+
+// points are the series of the earlier reports of the same selection, and of this one where it is one of now and whole: a part
+// would look like a fall.
+func points(history cardinality.History, report cardinality.Report, match []string, now bool) []page.Point {
+	var line []page.Point
+	for _, snapshot := range history {
+		if slices.Equal(snapshot.Match, match) {
+			line = append(line, page.Point{At: snapshot.At, Series: snapshot.Series})
+		}
+	}
+	if now {
+		line = append(line, page.Point{At: report.At, Series: report.Summary.Series})
+	}
+	return line
+}
+
+// unreadable ends a report that could not be made with the code for that.
+func unreadable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return &codeError{code: exitUnchecked, err: err}
+}
+
+// uses are what the shipped dashboards read, and those that were given.
+func (o cardinalityOptions) uses() (*cardinality.Uses, []string, error) {
+	uses := &cardinality.Uses{}
+	var notes []string
+	for _, shipped := range []fs.FS{bundle.FS(), profiles.FS()} {
+		unread, err := cardinality.ReadUses(shipped, uses)
+		if err != nil {
+			return nil, nil, err
+		}
+		notes = append(notes, unread...)
+	}
+	for _, folder := range o.dashboards {
+		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+			return nil, nil, &usageError{err: fmt.Errorf("--dashboards: there is no folder %q", folder)}
+		}
+		unread, err := cardinality.ReadUses(os.DirFS(folder), uses)
+		if err != nil {
+			return nil, nil, fmt.Errorf("--dashboards: %w", err)
+		}
+		notes = append(notes, unread...)
+	}
+	return uses, notes, nil
+}
+
+// history is empty where there is none, and where it cannot be read: a comparison is lost, no data.
+func (s *session) history() cardinality.History {
+	raw, err := s.state.ReadFile(historyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var history cardinality.History
+	if err == nil {
+		history, err = cardinality.DecodeHistory(raw)
+	}
+	if err != nil {
+		s.warn("earlier reports are not compared with: " + err.Error())
+	}
+	return history
+}
+
+func (s *session) remember(history cardinality.History) {
+	raw, err := history.Encode()
+	if err == nil {
+		err = s.state.WriteFile(historyFile, raw, 0o600)
+	}
+	if err != nil {
+		s.warn("this report was not remembered: " + err.Error())
+	}
+}
+
+func (s *session) warn(text string) {
+	fmt.Fprintln(s.app.deps.stderr, "warning:", render.Escape(text))
+}
+
+// judge makes the report a gate of a build: what was not all seen cannot have passed.
+func (o cardinalityOptions) judge(report cardinality.Report) error {
+	if !report.Complete {
+		return &codeError{code: exitUnchecked, err: errors.New("a part of the store did not answer: the report is not complete")}
+	}
+	if o.limitSet && report.Summary.Series > o.maxSeries {
+		return &codeError{code: exitFindings, err: fmt.Errorf("%d series are more than --max-series %d", report.Summary.Series, o.maxSeries)}
+	}
+	if !o.churnSet {
+		return nil
+	}
+	if report.Summary.Churn == nil {
+		return &codeError{code: exitUnchecked, err: errors.New("--max-churn: the store does not tell its new series yet")}
+	}
+	if *report.Summary.Churn > o.maxChurn {
+		return &codeError{code: exitFindings, err: fmt.Errorf(
+			"%.2f new series in a day for each active one are more than --max-churn %g", *report.Summary.Churn, o.maxChurn)}
+	}
+	return nil
+}

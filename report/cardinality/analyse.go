@@ -1,0 +1,260 @@
+package cardinality
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics"
+)
+
+// Options say what is made of what was collected.
+type Options struct {
+	Top    int
+	Metric string // only this one; "" for the top ones
+	Unused bool   // only metrics that nobody reads
+	// Uses are what dashboards and rules read; the queries that the store has seen are added to it.
+	Uses *Uses
+	// Before is an earlier report to compare with; nil for the store's own last two complete days.
+	Before *Snapshot
+}
+
+// Analyse makes a report of what a store said.
+func Analyse(c Collected, options Options) Report {
+	a := analysis{Collected: c, options: options, kinds: kinds{declared: c.Types, names: map[string]bool{}}, uses: options.Uses}
+	if a.uses == nil {
+		a.uses = &Uses{}
+	}
+	for _, metric := range c.Metrics {
+		a.names[metric.Name] = true
+		a.series += metric.Series
+	}
+	unread := a.addQueries()
+	from, to := c.Request.Window()
+	report := Report{
+		SchemaVersion: SchemaVersion, At: c.Request.Now.UTC(), From: from, To: to,
+		Match: orEmpty(c.Request.Match), Complete: !c.Stream.Partial, Notes: orEmpty(append(slices.Clip(c.Notes), unread...)),
+		Metrics: []Metric{}, LabelNames: a.labelNames(), LabelPairs: a.labelPairs(), Sources: a.sources(),
+	}
+	report.Summary = a.summary()
+	for _, count := range a.chosen() {
+		report.Metrics = append(report.Metrics, a.metric(count))
+	}
+	report.Findings = a.findings(&report)
+	for i := range report.Metrics {
+		report.Metrics[i].Verdict = verdict(report.Metrics[i], report.Findings)
+	}
+	return report
+}
+
+type analysis struct {
+	Collected
+	kinds
+	options Options
+	uses    *Uses
+	series  int
+}
+
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// addQueries notes what the last queries read. One that cannot be parsed was refused by the store too.
+func (a *analysis) addQueries() (unread []string) {
+	for text := range a.Queries {
+		if err := a.uses.Add("query "+text, text); err != nil {
+			unread = append(unread, err.Error())
+		}
+	}
+	slices.Sort(unread)
+	return unread
+}
+
+// chosen are the metrics that the report is about.
+func (a *analysis) chosen() []MetricCount {
+	var chosen []MetricCount
+	for _, count := range a.Metrics {
+		if a.options.Metric != "" && count.Name != a.options.Metric || a.options.Unused && !a.neverRead(count.Name) {
+			continue
+		}
+		chosen = append(chosen, count)
+	}
+	if a.options.Metric != "" {
+		return chosen
+	}
+	return chosen[:min(len(chosen), a.options.Top)]
+}
+
+// neverRead needs the store's notes: without them nobody knows.
+func (a *analysis) neverRead(metric string) bool {
+	if a.Usage == nil || len(a.uses.Of(metric)) > 0 {
+		return false
+	}
+	usage, known := a.Usage.Metrics[metric]
+	return known && usage.Requests == 0 || !known && !a.Usage.Full
+}
+
+func (a *analysis) summary() Summary {
+	s := Summary{
+		Series: a.series, Metrics: len(a.Metrics), ActiveSeries: a.Self.ActiveSeries,
+		NewPerHour: a.Self.NewPerHour, NewPerDay: a.Self.NewPerDay, SamplesPerSecond: a.Self.SamplesPerSecond,
+		IndexBytes: a.Self.IndexBytes, Limits: []Limit{},
+	}
+	top := 0
+	for _, metric := range a.Metrics[:min(10, len(a.Metrics))] {
+		top += metric.Series
+	}
+	s.TopTenShare = share(top, a.series)
+	s.SeriesYesterday, s.SeriesDayBefore = seriesOn(a.Yesterday), seriesOn(a.DayBefore)
+	if a.Day != nil {
+		s.LabelPairs = pointer(int(a.Day.LabelValuePairs)) //nolint:gosec // a count
+	}
+	if s.NewPerDay != nil && s.ActiveSeries != nil && *s.ActiveSeries > 0 {
+		s.Churn = pointer(*s.NewPerDay / *s.ActiveSeries)
+	}
+	if a.Self.HourlyLimit != nil && a.Self.HourlySeries != nil {
+		s.Limits = append(s.Limits, Limit{"hour", *a.Self.HourlySeries, *a.Self.HourlyLimit})
+	}
+	if a.Self.DailyLimit != nil && a.Self.DailySeries != nil {
+		s.Limits = append(s.Limits, Limit{"day", *a.Self.DailySeries, *a.Self.DailyLimit})
+	}
+	if a.Usage != nil && !a.Usage.Since.IsZero() {
+		s.UsageSince = &a.Usage.Since
+	}
+	return s
+}
+
+func pointer[T any](value T) *T { return &value }
+
+func share(part, whole int) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return float64(part) / float64(whole)
+}
+
+func seriesOn(day *victoriametrics.TSDBStatus) *int {
+	if day == nil {
+		return nil
+	}
+	return pointer(int(day.Series)) //nolint:gosec // a count
+}
+
+func (a *analysis) metric(count MetricCount) Metric {
+	m := Metric{
+		Name: count.Name, Type: a.of(count.Name, count.Labels), Series: count.Series, Share: share(count.Series, a.series),
+		Jobs: []string{}, UsedBy: []string{}, Labels: []Label{}, Pairs: []Pair{},
+	}
+	m.Before, m.Now = a.compared(count)
+	if a.Self.SamplesPerSecond != nil && len(a.Request.Match) == 0 {
+		m.SamplesPerSecond = pointer(*a.Self.SamplesPerSecond * m.Share)
+	}
+	if a.Usage != nil {
+		if usage, known := a.Usage.Metrics[count.Name]; known {
+			m.Reads = pointer(usage.Requests)
+			if !usage.Last.IsZero() {
+				m.LastRead = pointer(usage.Last)
+			}
+		}
+	}
+	for _, by := range a.uses.Of(count.Name) {
+		if !strings.HasPrefix(by, "query ") {
+			m.UsedBy = append(m.UsedBy, by)
+		}
+	}
+	for _, label := range count.Labels {
+		if label.Name == "job" {
+			m.Jobs = orEmpty(label.Samples)
+		}
+		m.Labels = append(m.Labels, Label{
+			Name: label.Name, Series: label.Series, Values: label.Values, Left: label.Left, Saved: count.Series - label.Left,
+			Shape: ShapeOf(label.Samples), Repeats: orEmpty(label.Mirrors), Constant: label.Constant(count.Series),
+			Read: len(a.uses.Naming(count.Name, label.Name)) > 0, Samples: orEmpty(label.Samples),
+		})
+	}
+	for _, pair := range count.Pairs {
+		m.Pairs = append(m.Pairs, Pair{pair.First, pair.Second, pair.Left, count.Series - pair.Left})
+	}
+	return m
+}
+
+// compared are the series of a metric at two times: an earlier report and this one, or the last two complete days.
+func (a *analysis) compared(count MetricCount) (before, now *int) {
+	if a.options.Before != nil {
+		if earlier, known := a.options.Before.of(count.Name); known {
+			return &earlier, pointer(count.Series)
+		}
+		return nil, nil
+	}
+	first, known := seriesOf(a.DayBefore, count.Name)
+	second, also := seriesOf(a.Yesterday, count.Name)
+	// A day without any series was before the store.
+	if !known || !also || a.DayBefore == nil || a.DayBefore.Series == 0 {
+		return nil, nil
+	}
+	return &first, &second
+}
+
+func (a *analysis) labelNames() []LabelName {
+	names := []LabelName{}
+	if a.Day == nil {
+		return names
+	}
+	values := map[string]int{}
+	for _, label := range a.Day.ValuesByLabel {
+		values[label.Name] = int(label.Value) //nolint:gosec // a count
+	}
+	for _, label := range a.Day.ByLabel {
+		if label.Name == metricLabel {
+			continue
+		}
+		one := LabelName{Name: label.Name, Series: int(label.Value)} //nolint:gosec // a count
+		if count, known := values[label.Name]; known {
+			one.Values = &count
+		}
+		names = append(names, one)
+	}
+	slices.SortStableFunc(names, func(a, b LabelName) int { return cmp.Compare(orZero(b.Values), orZero(a.Values)) })
+	return names[:min(len(names), a.options.Top)]
+}
+
+func orZero[T any](value *T) T {
+	if value == nil {
+		var zero T
+		return zero
+	}
+	return *value
+}
+
+func (a *analysis) labelPairs() []NamedCount {
+	pairs := []NamedCount{}
+	if a.Day == nil {
+		return pairs
+	}
+	for _, pair := range a.Day.ByPair {
+		if !strings.HasPrefix(pair.Name, metricLabel+"=") {
+			pairs = append(pairs, NamedCount{pair.Name, int(pair.Value)}) //nolint:gosec // a count
+		}
+	}
+	return pairs[:min(len(pairs), a.options.Top)]
+}
+
+func (a *analysis) sources() []Source {
+	sources := []Source{}
+	for _, label := range SourceLabels() {
+		counts := a.BySource[label]
+		for _, count := range counts[:min(len(counts), a.options.Top)] {
+			series := int(count.Value) //nolint:gosec // a count
+			sources = append(sources, Source{label, count.Name, series, share(series, a.series)})
+		}
+	}
+	return sources
+}
+
+// early is how long the store must have noted what is queried before "nobody reads it" means something: a weekly review
+// is a use too.
+const early = 7 * 24 * time.Hour

@@ -1,0 +1,282 @@
+package cardinality
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics"
+)
+
+// Store is what a report asks, of two goroutines at a time. A *victoriametrics.Client is one.
+type Store interface {
+	Usage(ctx context.Context) (victoriametrics.Usage, error)
+	RecentQueries(ctx context.Context) (map[string]uint64, error)
+	Types(ctx context.Context) (map[string]string, error)
+	Status(ctx context.Context, request victoriametrics.StatusRequest) (victoriametrics.TSDBStatus, error)
+	Series(ctx context.Context, request victoriametrics.SeriesRequest, yield func([]victoriametrics.Label) error) (victoriametrics.Stream, error)
+	Query(ctx context.Context, expression string) ([]victoriametrics.Sample, error)
+}
+
+// Request says what to look at.
+type Request struct {
+	// Match are selectors; none is every series.
+	Match []string
+	// Date is a UTC day, zero for now: the series of the current day, and of the hour before.
+	Date time.Time
+	Now  time.Time
+	// Top is how many metrics are looked at closely.
+	Top int
+	// Metrics are looked at closely besides, however few series they have.
+	Metrics []string
+	// Samples is how many values of each label are shown.
+	Samples int
+}
+
+// Window returns the time whose series are counted. VictoriaMetrics answers with the series of whole UTC days.
+func (r Request) Window() (from, to time.Time) {
+	if r.Date.IsZero() {
+		return r.Now.Add(-time.Hour).UTC(), r.Now.UTC()
+	}
+	day := r.Date.UTC().Truncate(24 * time.Hour)
+	return day, day.Add(24*time.Hour - time.Second)
+}
+
+// Collected is what a store said, before anything is made of it. A nil field is what it could not tell; Notes say why.
+type Collected struct {
+	Request Request
+	Metrics []MetricCount // exact, the most series first
+	Stream  victoriametrics.Stream
+
+	Usage   *victoriametrics.Usage
+	Queries map[string]uint64 // text to how often it ran
+	Types   map[string]string // metric to counter, gauge, ...
+
+	Day                  *victoriametrics.TSDBStatus // the day of the request
+	Yesterday, DayBefore *victoriametrics.TSDBStatus // the last two complete days before it
+	// BySource are series by the value of a label that names who sends them.
+	BySource map[string][]victoriametrics.Count
+
+	Self  Self
+	Notes []string
+}
+
+// Self are figures that the store keeps of itself. NaN-free; nil where it keeps none.
+type Self struct {
+	ActiveSeries     *float64 // with a sample in this or the last hour
+	NewPerHour       *float64 // over the last hour
+	NewPerDay        *float64 // over the last day
+	SamplesPerSecond *float64 // over the last 5 minutes
+	IndexBytes       *float64
+	HourlySeries     *float64
+	HourlyLimit      *float64
+	DailySeries      *float64
+	DailyLimit       *float64
+}
+
+// SourceLabels name who sends a series, the nearest to a person first.
+func SourceLabels() []string { return []string{"job", "container_name", "service_name", "instance"} }
+
+// Collect asks a store. What queries have read is asked for first, because the figures that the store keeps of itself are
+// read by a query, and no other metric is. An error is of the series alone: without them there is no report.
+func Collect(ctx context.Context, store Store, request Request) (Collected, error) {
+	c := Collected{Request: request, BySource: map[string][]victoriametrics.Count{}}
+	usage, err := store.Usage(ctx)
+	if unreachable(err) {
+		return c, &SeriesError{Err: err, advice: "see how it is: docker telemetry status"}
+	}
+	if c.note(err, "what queries have read") {
+		c.Usage = &usage
+	}
+	if c.Queries, err = store.RecentQueries(ctx); !c.note(err, "the last queries") {
+		c.Queries = nil
+	}
+	if c.Types, err = store.Types(ctx); !c.note(err, "the types of metrics") {
+		c.Types = nil
+	}
+	c.days(ctx, store)
+	if err := c.count(ctx, store); err != nil {
+		return c, err
+	}
+	c.self(ctx, store)
+	return c, ctx.Err()
+}
+
+// unreachable tells a store that is not there, whom to ask on would only take the patience of who waits, from one that
+// does not have an answer.
+func unreachable(err error) bool {
+	var answer *victoriametrics.StatusError
+	if errors.As(err, &answer) {
+		return answer.Down()
+	}
+	return err != nil
+}
+
+// note keeps what could not be read, and reports whether it could.
+func (c *Collected) note(err error, what string) bool {
+	if err == nil {
+		return true
+	}
+	reason := err.Error()
+	var answer *victoriametrics.StatusError
+	if errors.As(err, &answer) && answer.Missing() {
+		reason = "this store does not tell"
+	}
+	c.Notes = append(c.Notes, what+": "+reason)
+	return false
+}
+
+// listed is as many entries as VictoriaMetrics gives at most.
+const listed = 1000
+
+func (c *Collected) days(ctx context.Context, store Store) {
+	_, to := c.Request.Window()
+	day := to.Truncate(24 * time.Hour)
+	ask := func(day time.Time, what string) *victoriametrics.TSDBStatus {
+		status, err := store.Status(ctx, victoriametrics.StatusRequest{Date: day, Top: listed, Match: c.Request.Match})
+		if !c.note(err, what) {
+			return nil
+		}
+		return &status
+	}
+	if c.Day = ask(day, "the counts of the day"); c.Day == nil {
+		return
+	}
+	c.Yesterday = ask(day.AddDate(0, 0, -1), "the counts of the day before")
+	c.DayBefore = ask(day.AddDate(0, 0, -2), "the counts of two days before")
+}
+
+// sources asks who sends the series of the day, and returns what it could not read as notes.
+func (c *Collected) sources(ctx context.Context, store Store) (bySource map[string][]victoriametrics.Count, notes []string) {
+	var asked Collected
+	bySource = map[string][]victoriametrics.Count{}
+	if c.Day == nil {
+		return bySource, nil
+	}
+	_, to := c.Request.Window()
+	for _, label := range SourceLabels() {
+		if !c.occurs(label) {
+			continue
+		}
+		status, err := store.Status(ctx, victoriametrics.StatusRequest{
+			Date: to.Truncate(24 * time.Hour), Top: listed, Match: c.Request.Match, Focus: label,
+		})
+		if asked.note(err, "series by "+label) && len(status.ByFocus) > 0 {
+			bySource[label] = status.ByFocus
+		}
+	}
+	return bySource, asked.Notes
+}
+
+// occurs reports whether a series of the day may have a label: to look for one that none has costs the store as much.
+func (c *Collected) occurs(label string) bool {
+	has := func(count victoriametrics.Count) bool { return count.Name == label }
+	return len(c.Day.ByLabel) >= listed || slices.ContainsFunc(c.Day.ByLabel, has)
+}
+
+func (c *Collected) count(ctx context.Context, store Store) error {
+	closely := map[string]bool{}
+	for _, metric := range c.Request.Metrics {
+		closely[metric] = true
+	}
+	if c.Day != nil {
+		for _, metric := range c.Day.ByMetric[:min(c.Request.Top, len(c.Day.ByMetric))] {
+			closely[metric.Name] = true
+		}
+	}
+	counter := Counter{Samples: c.Request.Samples, Pairs: func(metric string) bool { return c.Day == nil || closely[metric] }}
+	match := c.Request.Match
+	if len(match) == 0 {
+		match = []string{victoriametrics.EverySeries}
+	}
+	from, to := c.Request.Window()
+	var notes []string
+	var asked sync.WaitGroup
+	// The store sorts a list before it writes the first series; until then there is nothing to count.
+	asked.Go(func() { c.BySource, notes = c.sources(ctx, store) })
+	stream, err := store.Series(ctx, victoriametrics.SeriesRequest{Match: match, From: from, To: to}, counter.Add)
+	asked.Wait()
+	c.Metrics, c.Stream = counter.Finish(), stream
+	c.Notes = append(c.Notes, notes...)
+	if stream.Partial {
+		c.Notes = append(c.Notes, "a part of the store did not answer: there are more series")
+	}
+	c.Notes = append(c.Notes, stream.Warnings...)
+	if err != nil {
+		return seriesError(err)
+	}
+	return nil
+}
+
+// SeriesError is a store that gave no series to report on.
+type SeriesError struct {
+	Err    error
+	advice string
+}
+
+func (e *SeriesError) Error() string { return "the metrics store cannot be read: " + e.Err.Error() }
+func (e *SeriesError) Unwrap() error { return e.Err }
+
+// Hint names the way around a limit, or to what is wrong.
+func (e *SeriesError) Hint() string { return e.advice }
+
+func seriesError(err error) error {
+	failed := &SeriesError{Err: err, advice: "see how it is: docker telemetry status"}
+	var answer *victoriametrics.StatusError
+	if errors.As(err, &answer) && strings.Contains(answer.Message, "the number of matching timeseries exceeds") {
+		failed.advice = `look at a part of it: docker telemetry report cardinality --match '{job="..."}'`
+	}
+	return failed
+}
+
+// self reads the store's own metrics. They are the only ones that a report queries: it counts as a use of them.
+func (c *Collected) self(ctx context.Context, store Store) {
+	wanted := []struct {
+		into       **float64
+		expression string
+	}{
+		{&c.Self.ActiveSeries, `sum(last_over_time(vm_cache_entries{type="storage/hour_metric_ids"}[5m]))`},
+		{&c.Self.NewPerHour, `sum(increase(vm_new_timeseries_created_total[1h]))`},
+		{&c.Self.NewPerDay, `sum(increase(vm_new_timeseries_created_total[1d]))`},
+		{&c.Self.SamplesPerSecond, `sum(rate(vm_rows_added_to_storage_total[5m]))`},
+		{&c.Self.IndexBytes, `sum(last_over_time(vm_data_size_bytes{type=~"indexdb/.*"}[5m]))`},
+		{&c.Self.HourlySeries, `sum(last_over_time(vm_hourly_series_limit_current_series[5m]))`},
+		{&c.Self.HourlyLimit, `sum(last_over_time(vm_hourly_series_limit_max_series[5m]))`},
+		{&c.Self.DailySeries, `sum(last_over_time(vm_daily_series_limit_current_series[5m]))`},
+		{&c.Self.DailyLimit, `sum(last_over_time(vm_daily_series_limit_max_series[5m]))`},
+	}
+	for _, one := range wanted {
+		samples, err := store.Query(ctx, one.expression)
+		if err != nil {
+			c.note(err, "what the store tells of itself")
+			return
+		}
+		if len(samples) == 1 {
+			*one.into = &samples[0].Value
+		}
+	}
+	if c.Self.ActiveSeries == nil {
+		c.Notes = append(c.Notes, "what the store tells of itself: it has no metrics of its own from the last 5 minutes (-selfScrapeInterval)")
+	}
+}
+
+// seriesOf finds a metric in a list of the store.
+func seriesOf(status *victoriametrics.TSDBStatus, metric string) (int, bool) {
+	if status == nil {
+		return 0, false
+	}
+	at := slices.IndexFunc(status.ByMetric, func(c victoriametrics.Count) bool { return c.Name == metric })
+	if at < 0 {
+		// Not among the first thousand: it had few, or was not there; only a list that is not full can tell.
+		return 0, len(status.ByMetric) < listed
+	}
+	return int(status.ByMetric[at].Value), true //nolint:gosec // a count of series
+}
+
+func (c *Collected) String() string {
+	return fmt.Sprintf("%d metrics, %d series", len(c.Metrics), c.Stream.Series)
+}

@@ -1,0 +1,315 @@
+package cardinality
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/document"
+)
+
+// shownLabels of each metric: those that save the most. A report of one metric shows all.
+const shownLabels = 3
+
+// Document is the report as people read it: what to do stands last, where a terminal ends.
+func (r Report) Document() document.Document {
+	return document.Document{
+		Title: "Cardinality",
+		Sections: present(
+			r.summarySection(), r.metricsSection(), r.labelsSection(), r.pairsSection(), r.namesSection(), r.sourcesSection(),
+			r.findingsSection(), r.notesSection(),
+		),
+		Flat: r.flat(),
+	}
+}
+
+// present leaves out the parts that have nothing to say.
+func present(sections ...document.Section) []document.Section {
+	var kept []document.Section
+	for _, section := range sections {
+		if len(section.Rows) > 0 || section.Note != "" {
+			kept = append(kept, section)
+		}
+	}
+	return kept
+}
+
+func (r Report) summarySection() document.Section {
+	s := r.Summary
+	section := document.Section{Title: "Summary", Table: document.Table{Header: []string{"", "", ""}, Right: []int{1}}}
+	add := func(what, figure, about string) { section.Rows = append(section.Rows, []string{what, figure, about}) }
+	about := "exact, of " + r.From.Format("2006-01-02") + " UTC"
+	if r.From.Format(time.DateOnly) != r.To.Format(time.DateOnly) {
+		about = "exact, of " + r.From.Format(time.DateOnly) + " and " + r.To.Format(time.DateOnly) + " UTC"
+	}
+	if len(r.Match) > 0 {
+		about += ", that match " + strings.Join(r.Match, " or ")
+	}
+	add("series", number(s.Series), about)
+	add("metrics", number(s.Metrics), fmt.Sprintf("the ten largest have %s of the series", percent(s.TopTenShare)))
+	if s.ActiveSeries != nil {
+		add("active series", whole(s.ActiveSeries), "with a sample in this or the last hour")
+	}
+	if s.SeriesYesterday != nil {
+		change := ""
+		if s.SeriesDayBefore != nil && *s.SeriesDayBefore > 0 {
+			change = signed(*s.SeriesYesterday-*s.SeriesDayBefore) + " on the day before"
+		}
+		add("series of the last whole day", number(*s.SeriesYesterday), change)
+	}
+	if s.NewPerHour != nil {
+		add("new series in an hour", whole(s.NewPerHour), "")
+	}
+	if s.NewPerDay != nil {
+		text := ""
+		if s.Churn != nil {
+			text = fmt.Sprintf("%.2f for each active one", *s.Churn)
+		}
+		add("new series in a day", whole(s.NewPerDay), text)
+	}
+	if s.LabelPairs != nil {
+		add("pairs of label and value", number(*s.LabelPairs), "summed over the series")
+	}
+	if s.SamplesPerSecond != nil {
+		add("samples a second", whole(s.SamplesPerSecond), "")
+	}
+	for _, limit := range s.Limits {
+		add("series limit per "+limit.Per, number(int(limit.Most)), percent(limit.Series/limit.Most)+" of it is used")
+	}
+	return section
+}
+
+func (r Report) metricsSection() document.Section {
+	section := document.Section{Title: "Metrics", Table: document.Table{
+		Header: []string{"metric", "series", "share", "change", "samples/s", "read", "job", "what"}, Right: []int{1, 3, 4},
+	}}
+	if len(r.Metrics) == 0 {
+		section.Note = "There is none."
+		return section
+	}
+	if r.Summary.UsageSince != nil {
+		section.Note = "What queries read is known since " + r.Summary.UsageSince.Format("2006-01-02 15:04") +
+			" UTC. Samples a second are estimated by the share of the series."
+	}
+	for _, m := range r.Metrics {
+		section.Rows = append(section.Rows, []string{
+			m.Name, number(m.Series), bar(m.Share), change(m), estimate(m.SamplesPerSecond), read(m, r.At), few(m.Jobs), m.Verdict,
+		})
+	}
+	return section
+}
+
+func change(m Metric) string {
+	if m.Before == nil || m.Now == nil {
+		return ""
+	}
+	return signed(*m.Now - *m.Before)
+}
+
+func signed(value int) string {
+	if value > 0 {
+		return "+" + number(value)
+	}
+	return number(value)
+}
+
+func estimate(value *float64) string {
+	if value == nil {
+		return ""
+	}
+	return "~" + strconv.FormatFloat(*value, 'f', 1, 64)
+}
+
+// read says who reads a metric: how often queries did, or that a dashboard would.
+func read(m Metric, now time.Time) string {
+	switch {
+	case m.LastRead != nil:
+		return ago(now.Sub(*m.LastRead))
+	case len(m.UsedBy) > 0:
+		return "by " + counted(len(m.UsedBy), "panel or rule")
+	case m.Reads != nil:
+		return "never"
+	default:
+		return ""
+	}
+}
+
+func ago(past time.Duration) string {
+	switch {
+	case past < time.Minute:
+		return "just now"
+	case past < 2*time.Hour:
+		return fmt.Sprintf("%d min ago", int(past.Minutes()))
+	case past < 48*time.Hour:
+		return fmt.Sprintf("%d h ago", int(past.Hours()))
+	default:
+		return fmt.Sprintf("%d days ago", int(past.Hours()/24))
+	}
+}
+
+func few(words []string) string {
+	const most = 2
+	if len(words) <= most {
+		return strings.Join(words, ", ")
+	}
+	return strings.Join(words[:most], ", ") + fmt.Sprintf(" and %d more", len(words)-most)
+}
+
+func (r Report) labelsSection() document.Section {
+	section := document.Section{
+		Title: "Labels", Note: "Left are the series of the metric without the label, saved those that would go: both exact.",
+		Table: document.Table{Header: []string{"metric", "label", "values", "left", "saved", "looks like", "", "for example"}, Right: []int{2, 3, 4}},
+	}
+	for _, m := range r.Metrics {
+		shown := 0
+		for _, label := range m.Labels {
+			if len(r.Metrics) > 1 && (shown == shownLabels || label.Saved == 0 && label.Shape == Plain) {
+				continue
+			}
+			shown++
+			section.Rows = append(section.Rows, []string{
+				m.Name, label.Name, number(label.Values), number(label.Left), number(label.Saved), string(label.Shape), remark(label),
+				few(shorten(label.Samples)),
+			})
+		}
+	}
+	if len(section.Rows) == 0 {
+		section.Note = ""
+	}
+	return section
+}
+
+func remark(label Label) string {
+	var words []string
+	if Structural(label.Name) {
+		words = append(words, "part of the metric")
+	}
+	if label.Constant {
+		words = append(words, "one value")
+	}
+	if len(label.Repeats) > 0 {
+		words = append(words, "repeats "+strings.Join(label.Repeats, ", "))
+	}
+	if label.Read {
+		words = append(words, "read")
+	}
+	return strings.Join(words, "; ")
+}
+
+func shorten(values []string) []string {
+	const most = 40
+	short := make([]string, 0, len(values))
+	for _, value := range values {
+		if runes := []rune(value); len(runes) > most {
+			value = string(runes[:most]) + "…"
+		}
+		short = append(short, value)
+	}
+	return short
+}
+
+func (r Report) pairsSection() document.Section {
+	section := document.Section{
+		Title: "Labels that save more together",
+		Table: document.Table{Header: []string{"metric", "labels", "left", "saved"}, Right: []int{2, 3}},
+	}
+	for _, m := range r.Metrics {
+		if pair, is := bestPair(m); is {
+			section.Rows = append(section.Rows, []string{m.Name, pair.First + " and " + pair.Second, number(pair.Left), number(pair.Saved)})
+		}
+	}
+	return section
+}
+
+func (r Report) namesSection() document.Section {
+	section := document.Section{
+		Title: "Labels of the whole store", Note: "As the store counts them: near exact.",
+		Table: document.Table{Header: []string{"label", "values", "series"}, Right: []int{1, 2}},
+	}
+	for _, name := range r.LabelNames {
+		values := ""
+		if name.Values != nil {
+			values = number(*name.Values)
+		}
+		section.Rows = append(section.Rows, []string{name.Name, values, number(name.Series)})
+	}
+	if len(section.Rows) == 0 {
+		section.Note = ""
+	}
+	return section
+}
+
+func (r Report) sourcesSection() document.Section {
+	section := document.Section{
+		Title: "Who sends them",
+		Table: document.Table{Header: []string{"label", "value", "series", "share"}, Right: []int{2}},
+	}
+	for _, source := range r.Sources {
+		section.Rows = append(section.Rows, []string{source.Label, source.Value, number(source.Series), bar(source.Share)})
+	}
+	return section
+}
+
+func (r Report) findingsSection() document.Section {
+	section := document.Section{
+		Title: "Findings",
+		Table: document.Table{Header: []string{"code", "saves", "metric", "what", "read by"}, Right: []int{1}},
+	}
+	for _, finding := range r.Findings {
+		saves := number(finding.Saved)
+		if finding.Bound {
+			saves = "≤ " + saves
+		}
+		section.Rows = append(section.Rows, []string{finding.Code, saves, finding.Metric, finding.Title, few(shorten(finding.Lost))})
+	}
+	if len(section.Rows) == 0 {
+		section.Note = "None: no label or metric costs more than it should."
+	}
+	return section
+}
+
+func (r Report) notesSection() document.Section {
+	section := document.Section{Title: "Not told", Table: document.Table{Header: []string{""}}}
+	for _, note := range r.Notes {
+		section.Rows = append(section.Rows, []string{note})
+	}
+	return section
+}
+
+// flat has a row for each label of each metric of the report.
+func (r Report) flat() document.Table {
+	flat := document.Table{Header: []string{
+		"metric", "type", "metric_series", "metric_share", "label", "label_series", "values", "left", "saved", "looks_like", "repeats",
+		"read", "samples",
+	}}
+	for _, m := range r.Metrics {
+		for _, label := range m.Labels {
+			flat.Rows = append(flat.Rows, []string{
+				m.Name, m.Type, strconv.Itoa(m.Series), strconv.FormatFloat(m.Share, 'f', 6, 64), label.Name, strconv.Itoa(label.Series),
+				strconv.Itoa(label.Values), strconv.Itoa(label.Left), strconv.Itoa(label.Saved), string(label.Shape),
+				strings.Join(label.Repeats, " "), strconv.FormatBool(label.Read), strings.Join(label.Samples, " "),
+			})
+		}
+	}
+	return flat
+}
+
+func whole(value *float64) string { return number(int(*value)) }
+
+func percent(part float64) string { return strconv.FormatFloat(100*part, 'f', 1, 64) + " %" }
+
+// bar shows a share by length as well.
+func bar(part float64) string {
+	const cells = 10
+	text := fmt.Sprintf("%5.1f %%", 100*part)
+	eighths := int(part*cells*8 + 0.5)
+	if eighths <= 0 {
+		return text
+	}
+	text += " " + strings.Repeat("█", eighths/8)
+	if rest := eighths % 8; rest > 0 {
+		text += string([]rune("▏▎▍▌▋▊▉")[rest-1])
+	}
+	return text
+}

@@ -1,0 +1,146 @@
+package page
+
+import (
+	"html/template"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/escape"
+	"github.com/docker-telemetry/docker-telemetry/report/cardinality"
+)
+
+// words are what the layout calls. Nothing of a store goes into the page but through shown, sentence or lines.
+func words() template.FuncMap {
+	return template.FuncMap{
+		"shown": shown, "sentence": sentence, "number": number, "percent": percent, "signed": signed, "moment": moment,
+		"hundredth": func(part float64) string { return strconv.FormatFloat(100*part, 'f', 1, 64) },
+		"change":    change, "estimate": estimate, "lastRead": lastRead, "remark": remark, "first": first, "rest": rest,
+		"window": window,
+	}
+}
+
+const (
+	// A store takes values of kilobytes; nobody reads them to the end.
+	longestValue = 200
+	// A sentence names a few of them.
+	longestSentence = 600
+)
+
+// shown is a value of the store as the page shows it.
+func shown(value string) string {
+	if value == "" {
+		return "(empty)"
+	}
+	return escape.Text(cut(value, longestValue))
+}
+
+// sentence is a text of the report, which may hold values of the store.
+func sentence(text string) string { return escape.Text(cut(text, longestSentence)) }
+
+// cut ends a text after so many characters.
+func cut(text string, most int) string {
+	count := 0
+	for at := range text {
+		if count == most {
+			return text[:at] + "…"
+		}
+		count++
+	}
+	return text
+}
+
+// lines keeps the line ends of a text, and nothing else that moves what a reader sees.
+func lines(text string) string {
+	split := strings.Split(text, "\n")
+	for i := range split {
+		split[i] = escape.Text(split[i])
+	}
+	return strings.Join(split, "\n")
+}
+
+// number has its thousands apart.
+func number(value int) string {
+	text := strconv.Itoa(value)
+	for at := len(text) - 3; at > 0 && text[at-1] != '-'; at -= 3 {
+		text = text[:at] + "," + text[at:]
+	}
+	return text
+}
+
+func signed(value int) string {
+	if value > 0 {
+		return "+" + number(value)
+	}
+	return number(value)
+}
+
+func percent(part float64) string { return strconv.FormatFloat(100*part, 'f', 1, 64) + " %" }
+
+func size(value float64) string {
+	const step = 1000
+	units := []string{"B", "kB", "MB", "GB"}
+	for value >= step && len(units) > 1 {
+		value, units = value/step, units[1:]
+	}
+	return strconv.FormatFloat(value, 'f', 1, 64) + " " + units[0]
+}
+
+func moment(at time.Time) string { return at.UTC().Format("2006-01-02 15:04") + " UTC" }
+
+// window names the whole days whose series are counted.
+func window(from, to time.Time) string {
+	first, last := from.UTC().Format(time.DateOnly), to.UTC().Format(time.DateOnly)
+	if first == last {
+		return first + " UTC"
+	}
+	return first + " and " + last + " UTC"
+}
+
+func change(m cardinality.Metric) string {
+	if m.Before == nil || m.Now == nil {
+		return ""
+	}
+	return signed(*m.Now - *m.Before)
+}
+
+func estimate(value *float64) string {
+	if value == nil {
+		return ""
+	}
+	return "~" + strconv.FormatFloat(*value, 'f', 1, 64)
+}
+
+// lastRead is when a query read a metric. A page is read later than it was made, so it says the time and not how long ago.
+func lastRead(m cardinality.Metric) string {
+	switch {
+	case m.LastRead != nil:
+		return moment(*m.LastRead)
+	case m.Reads != nil && *m.Reads == 0:
+		return "never"
+	default:
+		return ""
+	}
+}
+
+func remark(label cardinality.Label) string {
+	var words []string
+	if cardinality.Structural(label.Name) {
+		words = append(words, "part of the metric")
+	}
+	if label.Constant {
+		words = append(words, "one value")
+	}
+	if len(label.Repeats) > 0 {
+		words = append(words, "repeats "+strings.Join(label.Repeats, ", "))
+	}
+	if label.Read {
+		words = append(words, "read")
+	}
+	return strings.Join(words, "; ")
+}
+
+// first are the values that a cell shows at once; rest are those that it opens to show.
+func first(count int, values []string) []string { return values[:min(count, len(values))] }
+
+func rest(count int, values []string) []string { return values[min(count, len(values)):] }

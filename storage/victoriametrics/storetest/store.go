@@ -1,0 +1,156 @@
+// Package storetest runs a VictoriaMetrics for tests and measurements: on loopback, in a folder of its own, gone afterwards.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+const (
+	// Variable of the environment that names the program to run.
+	Variable = "VICTORIAMETRICS"
+	// Hint tells how to get one.
+	Hint = "set VICTORIAMETRICS to the program that hack/victoriametrics.sh prints"
+
+	readyWithin = 30 * time.Second
+	readyEvery  = 20 * time.Millisecond
+)
+
+// ErrNoProgram is for an environment without Variable.
+var ErrNoProgram = errors.New("no VictoriaMetrics is named: " + Hint)
+
+// Store is a process that runs until Stop.
+type Store struct {
+	URL  string // what stands before /api/v1
+	HTTP *http.Client
+
+	dir    string
+	end    context.CancelFunc
+	exited chan struct{} // closed when the process has ended
+}
+
+// Start runs the program that Variable names with a new folder below parent ("" for the system's), and waits until it answers.
+// When ctx ends the process is killed; Stop is needed all the same.
+func Start(ctx context.Context, parent string) (*Store, error) {
+	program := os.Getenv(Variable)
+	if program == "" {
+		return nil, ErrNoProgram
+	}
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(parent, "docker-telemetry-store-")
+	if err != nil {
+		return nil, err
+	}
+	ctx, end := context.WithCancel(ctx)
+	s := &Store{URL: "http://" + address, HTTP: &http.Client{Transport: &http.Transport{}}, dir: dir, end: end, exited: make(chan struct{})}
+	err = s.run(ctx, program, address)
+	if err == nil {
+		err = s.ready(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+// freeAddress may be taken again before the store listens there; ready sees that the store has ended then.
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// run has the limits out of the way: what is measured and counted is the whole of a large store.
+func (s *Store) run(ctx context.Context, program, address string) error {
+	log, err := os.Create(filepath.Join(s.dir, "log"))
+	if err != nil {
+		close(s.exited)
+		return err
+	}
+	defer log.Close()
+	cmd := exec.CommandContext(ctx, program,
+		"-httpListenAddr="+address, "-storageDataPath="+filepath.Join(s.dir, "data"), "-retentionPeriod=14d",
+		"-search.maxSeries=20000000", "-search.maxLabelsAPIDuration=120s", "-loggerLevel=WARN")
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		close(s.exited)
+		return err
+	}
+	go func() {
+		defer close(s.exited)
+		_ = cmd.Wait() // it was killed
+	}()
+	return nil
+}
+
+func (s *Store) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	tick := time.NewTicker(readyEvery)
+	defer tick.Stop()
+	for {
+		if s.send(ctx, http.MethodGet, "/health", nil) == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-s.exited:
+			return s.silent("ended before it answered")
+		case <-ctx.Done():
+			return s.silent("did not answer in time")
+		}
+	}
+}
+
+func (s *Store) silent(what string) error {
+	log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+	return fmt.Errorf("VictoriaMetrics %s: %s", what, log[max(0, len(log)-2000):])
+}
+
+// Import writes series: path is that of one of the store's formats, such as /api/v1/import. They are found after Flush.
+func (s *Store) Import(ctx context.Context, path string, body io.Reader) error {
+	return s.send(ctx, http.MethodPost, path, body)
+}
+
+// Flush makes everything that was imported visible.
+func (s *Store) Flush(ctx context.Context) error {
+	return s.send(ctx, http.MethodGet, "/internal/force_flush", nil)
+}
+
+func (s *Store) send(ctx context.Context, method, path string, body io.Reader) error {
+	request, err := http.NewRequestWithContext(ctx, method, s.URL+path, body)
+	if err != nil {
+		return err
+	}
+	response, err := s.HTTP.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err == nil && response.StatusCode/100 != 2 {
+		return fmt.Errorf("%s answered %d: %s", path, response.StatusCode, text)
+	}
+	return err
+}
+
+// Stop kills the process, whose data nobody wants, and removes its folder.
+func (s *Store) Stop() error {
+	s.end()
+	<-s.exited
+	s.HTTP.CloseIdleConnections()
+	return os.RemoveAll(s.dir)
+}
