@@ -163,6 +163,9 @@ func runReportCardinality(ctx context.Context, a *app, o cardinalityOptions) err
 		s.remember(history.Add(cardinality.Take(collected)))
 	}
 	if o.fix != "" {
+		if !report.Complete { // a label that saves much of a part may save nothing of the whole
+			return o.judge(report)
+		}
 		return a.writeRules(o.output, report.Rules(o.fix))
 	}
 	forms := reportForms{

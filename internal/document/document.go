@@ -23,5 +23,9 @@ type Table struct {
 	Header []string
 	// Right are the columns, from 0, whose cells line up on the right: figures.
 	Right []int
-	Rows  [][]string
+	// Prose are the columns of sentences: where there is little room they become narrow first.
+	Prose []int
+	// Optional are the columns that a narrow terminal does without, the first of them first.
+	Optional []int
+	Rows     [][]string
 }

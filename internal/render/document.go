@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -20,7 +21,7 @@ func Document(out io.Writer, d document.Document) {
 		}
 		fmt.Fprintln(out, Escape(strings.ToUpper(section.Title)))
 		if section.Note != "" {
-			fmt.Fprintln(out, Escape(section.Note))
+			fmt.Fprintln(out, wrapped(Escape(section.Note), terminalWidth(out)))
 		}
 		if len(section.Rows) > 0 {
 			documentTable(out, section.Table)
@@ -28,8 +29,17 @@ func Document(out io.Writer, d document.Document) {
 	}
 }
 
+// wrapped breaks a note between words, where the terminal would do it within one.
+func wrapped(note string, width int) string {
+	if width < narrowest {
+		return note
+	}
+	return text.WrapSoft(note, width)
+}
+
 func documentTable(out io.Writer, t document.Table) {
-	columns := fit(out, t)
+	t = affordable(t, terminalWidth(out))
+	columns := fit(t, terminalWidth(out))
 	for _, right := range t.Right {
 		columns[right].Align, columns[right].AlignHeader = text.AlignRight, text.AlignRight
 	}
@@ -40,35 +50,99 @@ func documentTable(out io.Writer, t document.Table) {
 	write(out, header, t.Rows, columns)
 }
 
-// fit narrows the widest columns of words until a table is as wide as its terminal. Figures keep their width: half a number
-// is another one.
-func fit(out io.Writer, t document.Table) []table.ColumnConfig {
+// narrow is how wide a column of the table must be, at least. Figures and names keep their width: half of one is another one.
+func narrow(t document.Table, column int) int {
+	width := widest(column, t.Header, t.Rows)
+	if slices.Contains(t.Prose, column) {
+		return min(width, narrowest)
+	}
+	return width
+}
+
+// affordable leaves optional columns out until the others fit; 0 is a width without end.
+func affordable(t document.Table, width int) document.Table {
+	for width > 0 && len(t.Optional) > 0 {
+		needed := -gap
+		for column := range t.Header {
+			needed += narrow(t, column) + gap
+		}
+		if needed <= width {
+			break
+		}
+		t = without(t, t.Optional[0])
+	}
+	return t
+}
+
+// without takes a column out; those behind it move.
+func without(t document.Table, column int) document.Table {
+	moved := func(columns []int) []int {
+		var kept []int
+		for _, one := range columns {
+			switch {
+			case one < column:
+				kept = append(kept, one)
+			case one > column:
+				kept = append(kept, one-1)
+			}
+		}
+		return kept
+	}
+	rows := make([][]string, len(t.Rows))
+	for i, row := range t.Rows {
+		rows[i] = slices.Delete(slices.Clone(row), column, column+1)
+	}
+	return document.Table{
+		Header: slices.Delete(slices.Clone(t.Header), column, column+1), Rows: rows,
+		Right: moved(t.Right), Prose: moved(t.Prose), Optional: moved(t.Optional),
+	}
+}
+
+// fit narrows columns until a table is as wide as its terminal: those of sentences, then, where that is not enough, any but
+// figures.
+func fit(t document.Table, limit int) []table.ColumnConfig {
 	columns := make([]table.ColumnConfig, len(t.Header))
 	widths := make([]int, len(t.Header))
-	total := -gap
+	over := -gap - limit
 	for i := range columns {
 		columns[i].Number = i + 1
 		widths[i] = widest(i, t.Header, t.Rows)
-		total += widths[i] + gap
+		over += widths[i] + gap
 	}
-	figures := map[int]bool{}
-	for _, right := range t.Right {
-		figures[right] = true
+	if limit <= 0 {
+		return columns
 	}
-	for limit := terminalWidth(out); limit > 0 && total > limit; total-- {
-		widestAt := -1
-		for i := range widths {
-			if !figures[i] && widths[i] > narrowest/2 && (widestAt < 0 || widths[i] > widths[widestAt]) {
-				widestAt = i
-			}
+	words := make([]int, 0, len(t.Header))
+	for i := range t.Header {
+		if !slices.Contains(t.Right, i) {
+			words = append(words, i)
 		}
-		if widestAt < 0 {
-			break
+	}
+	over = shrink(widths, t.Prose, narrowest, over)
+	shrink(widths, words, narrowest/2, over)
+	for i := range columns {
+		if widths[i] < widest(i, t.Header, t.Rows) {
+			columns[i].WidthMax, columns[i].WidthMaxEnforcer = widths[i], text.WrapSoft
 		}
-		widths[widestAt]--
-		columns[widestAt].WidthMax, columns[widestAt].WidthMaxEnforcer = widths[widestAt], text.WrapSoft
 	}
 	return columns
+}
+
+// shrink takes from the widest of some columns until nothing is over or all are at their least. It returns what is still over.
+func shrink(widths, columns []int, least, over int) int {
+	for ; over > 0; over-- {
+		at := -1
+		for _, column := range columns {
+			if widths[column] > least && (at < 0 || widths[column] > widths[at]) {
+				at = column
+			}
+		}
+		if at < 0 {
+			break
+		}
+		widths[at]--
+	}
+	return over
 }
 
 // Markdown writes a report as GitHub reads it.

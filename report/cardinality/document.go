@@ -83,6 +83,7 @@ func (r Report) summarySection() document.Section {
 func (r Report) metricsSection() document.Section {
 	section := document.Section{Title: "Metrics", Table: document.Table{
 		Header: []string{"metric", "series", "share", "change", "samples/s", "read", "job", "what"}, Right: []int{1, 3, 4},
+		Prose: []int{7}, Optional: []int{4, 6, 3, 5, 2},
 	}}
 	if len(r.Metrics) == 0 {
 		section.Note = "There is none."
@@ -159,7 +160,8 @@ func few(words []string) string {
 func (r Report) labelsSection() document.Section {
 	section := document.Section{
 		Title: "Labels", Note: "Left are the series of the metric without the label, saved those that would go: both exact.",
-		Table: document.Table{Header: []string{"metric", "label", "values", "left", "saved", "looks like", "", "for example"}, Right: []int{2, 3, 4}},
+		Table: document.Table{Header: []string{"metric", "label", "values", "left", "saved", "looks like", "", "for example"}, Right: []int{2, 3, 4},
+			Prose: []int{7}, Optional: []int{7, 6}},
 	}
 	for _, m := range r.Metrics {
 		shown := 0
@@ -254,7 +256,7 @@ func (r Report) sourcesSection() document.Section {
 func (r Report) findingsSection() document.Section {
 	section := document.Section{
 		Title: "Findings",
-		Table: document.Table{Header: []string{"code", "saves", "metric", "what", "read by"}, Right: []int{1}},
+		Table: document.Table{Header: []string{"code", "saves", "metric", "what", "read by"}, Right: []int{1}, Prose: []int{3, 4}, Optional: []int{4}},
 	}
 	for _, finding := range r.Findings {
 		saves := number(finding.Saved)
@@ -270,7 +272,7 @@ func (r Report) findingsSection() document.Section {
 }
 
 func (r Report) notesSection() document.Section {
-	section := document.Section{Title: "Not told", Table: document.Table{Header: []string{""}}}
+	section := document.Section{Title: "Not told", Table: document.Table{Header: []string{""}, Prose: []int{0}}}
 	for _, note := range r.Notes {
 		section.Rows = append(section.Rows, []string{note})
 	}
