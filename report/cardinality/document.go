@@ -160,8 +160,10 @@ func few(words []string) string {
 func (r Report) labelsSection() document.Section {
 	section := document.Section{
 		Title: "Labels", Note: "Left are the series of the metric without the label, saved those that would go: both exact.",
-		Table: document.Table{Header: []string{"metric", "label", "values", "left", "saved", "looks like", "", "for example"}, Right: []int{2, 3, 4},
-			Prose: []int{7}, Optional: []int{7, 6}},
+		Table: document.Table{
+			Header: []string{"metric", "label", "values", "left", "saved", "looks like", "", "for example"}, Right: []int{2, 3, 4},
+			Prose: []int{7}, Optional: []int{7, 6},
+		},
 	}
 	for _, m := range r.Metrics {
 		shown := 0

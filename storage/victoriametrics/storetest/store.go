@@ -38,8 +38,8 @@ type Store struct {
 }
 
 // Start runs the program that Variable names with a new folder below parent ("" for the system's), and waits until it answers.
-// When ctx ends the process is killed; Stop is needed all the same.
-func Start(ctx context.Context, parent string) (*Store, error) {
+// flags are more of its own. When ctx ends the process is killed; Stop is needed all the same.
+func Start(ctx context.Context, parent string, flags ...string) (*Store, error) {
 	program := os.Getenv(Variable)
 	if program == "" {
 		return nil, ErrNoProgram
@@ -54,7 +54,7 @@ func Start(ctx context.Context, parent string) (*Store, error) {
 	}
 	ctx, end := context.WithCancel(ctx)
 	s := &Store{URL: "http://" + address, HTTP: &http.Client{Transport: &http.Transport{}}, dir: dir, end: end, exited: make(chan struct{})}
-	err = s.run(ctx, program, address)
+	err = s.run(ctx, program, address, flags)
 	if err == nil {
 		err = s.ready(ctx)
 	}
@@ -74,16 +74,17 @@ func freeAddress() (string, error) {
 }
 
 // run has the limits out of the way: what is measured and counted is the whole of a large store.
-func (s *Store) run(ctx context.Context, program, address string) error {
+func (s *Store) run(ctx context.Context, program, address string, flags []string) error {
 	log, err := os.Create(filepath.Join(s.dir, "log"))
 	if err != nil {
 		close(s.exited)
 		return err
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(ctx, program,
-		"-httpListenAddr="+address, "-storageDataPath="+filepath.Join(s.dir, "data"), "-retentionPeriod=14d",
-		"-search.maxSeries=20000000", "-search.maxLabelsAPIDuration=120s", "-loggerLevel=WARN")
+	cmd := exec.CommandContext(ctx, program, append([]string{
+		"-httpListenAddr=" + address, "-storageDataPath=" + filepath.Join(s.dir, "data"), "-retentionPeriod=14d",
+		"-search.maxSeries=20000000", "-search.maxLabelsAPIDuration=120s", "-loggerLevel=WARN",
+	}, flags...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		close(s.exited)
