@@ -144,6 +144,16 @@ func TestCardinality(t *testing.T) {
 		r = e.fails(e.telemetry("report", "cardinality", "--metric", "no_such_metric"), 1)
 		assert.Assert(t, strings.Contains(r.stderr, `there is no series of "no_such_metric"`), "%s", r)
 	})
+	t.Run("by its address", func(t *testing.T) {
+		password := filepath.Join(t.TempDir(), "password")
+		assert.NilError(t, os.WriteFile(password, []byte(e.credentials()["victoriametrics"][1]+"\n"), 0o600))
+		address := fmt.Sprintf("https://localhost:%d/victoriametrics", e.port)
+		report := e.cardinality("--url", address, "--user", "telemetry", "--password-file", password, "--ca-file", e.authorityFile(),
+			"--metric", "shop_orders_total")
+		assert.Equal(t, report.Metrics[0].Series, customers)
+		r := e.fails(e.telemetry("report", "cardinality", "--url", address, "--ca-file", e.authorityFile()), 4)
+		assert.Assert(t, strings.Contains(r.stderr, "answered 401") && strings.Contains(r.stderr, "hint: give the log-in"), "%s", r)
+	})
 	t.Run("rules", e.rules)
 	t.Run("the store stopped", func(t *testing.T) {
 		e.ok(e.telemetry("stop", "victoriametrics"))

@@ -20,6 +20,7 @@ import (
 )
 
 type cardinalityOptions struct {
+	from               storeOptions
 	format, output     string
 	fix                string
 	top                int
@@ -27,6 +28,7 @@ type cardinalityOptions struct {
 	metric, date       string
 	since              time.Duration
 	unused, noSave     bool
+	watch              time.Duration
 	dashboards         []string
 	maxSeries          int
 	maxChurn           float64
@@ -47,11 +49,15 @@ look at them before docker telemetry rules apply puts them into the stack.
 A page of html is one file with charts that loads nothing from anywhere.
 
 Each report is remembered by the stack, so that --since can compare with an earlier one; where there is none, the last
-two complete UTC days are compared.`,
+two complete UTC days are compared.
+
+--url reports on another store with the API of Prometheus: VictoriaMetrics, single or cluster, Prometheus, Mimir, Thanos. What
+it cannot tell is said. Its reports are not remembered.`,
 		Example: `  docker telemetry report cardinality
   docker telemetry report cardinality --metric http_requests_total
   docker telemetry report cardinality --format html -o cardinality.html
   docker telemetry report cardinality --max-series 50000 --format json -o cardinality.json
+  docker telemetry report cardinality --url http://prometheus:9090
   docker telemetry report cardinality --fix all -o rules && docker telemetry rules apply rules`,
 		Args: argsBetween(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -60,6 +66,7 @@ two complete UTC days are compared.`,
 		},
 	}
 	flags := cmd.Flags()
+	o.from.add(flags)
 	addFormat(cmd, &o.format, reportFormats()...)
 	flags.StringVarP(&o.output, "output", "o", "", "Write to this file instead of stdout; with --fix, the folder for the rules")
 	flags.StringVar(&o.fix, "fix", "", "Write the rules of the findings with this code, or of all, to the folder of -o")
@@ -73,15 +80,24 @@ two complete UTC days are compared.`,
 	flags.IntVar(&o.maxSeries, "max-series", 0, "End with exit code 3 when there are more series")
 	flags.Float64Var(&o.maxChurn, "max-churn", 0, "End with exit code 3 when a day brings more new series for each active one, such as 0.5")
 	flags.BoolVar(&o.noSave, "no-save", false, "Do not remember this report")
+	flags.DurationVar(&o.watch, "watch", 0, "Draw the table anew on the terminal, every 30s or as given, until Ctrl-C")
+	flags.Lookup("watch").NoOptDefVal = "30s"
 	_ = cmd.MarkFlagDirname("dashboards")
 	return cmd
 }
 
 // check refuses what cannot be meant, before anything is asked.
 func (o cardinalityOptions) check(now time.Time) (day time.Time, err error) {
+	if err := o.from.check(); err != nil {
+		return day, err
+	}
 	switch {
 	case o.top < 1:
 		return day, &usageError{err: errors.New("--top takes a number from 1 on")}
+	case o.watch != 0 && o.watch < leastWatch:
+		return day, &usageError{err: fmt.Errorf("--watch takes a time from %s on", leastWatch)}
+	case o.watch != 0 && (o.format != "table" || o.output != ""):
+		return day, &usageError{err: errors.New("--watch draws the table on a terminal, in no other format and to no file")}
 	case o.since < 0:
 		return day, &usageError{err: errors.New("--since takes a time that is over, such as 24h")}
 	case o.limitSet && o.maxSeries < 1:
@@ -110,11 +126,35 @@ func (o cardinalityOptions) check(now time.Time) (day time.Time, err error) {
 const historyFile = "cardinality.json.gz"
 
 func runReportCardinality(ctx context.Context, a *app, o cardinalityOptions) error {
-	now := a.deps.now()
-	day, err := o.check(now)
+	day, err := o.check(a.deps.now())
 	if err != nil {
 		return err
 	}
+	if o.watch == 0 {
+		return a.reportCardinality(ctx, o, day)
+	}
+	if !a.deps.stdoutTerminal() {
+		return &usageError{err: errors.New("--watch draws on a terminal, and this is none")}
+	}
+	a.progress = "quiet" // it would run through the table
+	for {
+		if err := a.reportCardinality(ctx, o, day); err != nil && ctx.Err() == nil {
+			printError(a.deps.stderr, a.name, err) // a store may come back
+		}
+		if !sleep(ctx, o.watch) {
+			return nil // Ctrl-C is its ordinary end
+		}
+	}
+}
+
+// leastWatch leaves the store time for others.
+const leastWatch = 5 * time.Second
+
+// clearScreen also moves to the top; what was there before stays in the terminal's history.
+const clearScreen = "\x1b[H\x1b[2J"
+
+func (a *app) reportCardinality(ctx context.Context, o cardinalityOptions, day time.Time) error {
+	now := a.deps.now()
 	if err := a.checkReport(o.format, o.output, "cardinality.html"); err != nil {
 		return err
 	}
@@ -122,36 +162,25 @@ func runReportCardinality(ctx context.Context, a *app, o cardinalityOptions) err
 	if err != nil {
 		return err
 	}
-	s, err := a.open(ctx, "report")
+	store, err := a.reportStore(ctx, o.from)
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	result, err := s.remembered()
-	if err != nil {
-		return err
-	}
-	// Without an end of its own: the store has one, and the client ends what stands still.
-	client, err := gatewayClient(result, 0)
-	if err != nil {
-		return err
-	}
-	store := victoriaMetrics(result, client)
-	store.Identity = s.engine.Local()
+	defer store.close()
 	request := cardinality.Request{Match: o.match, Date: day, Now: now, Top: o.top, Samples: 20}
 	if o.metric != "" {
 		request.Metrics = []string{o.metric}
 	}
 	const counting = "Series"
-	s.progress.Waiting(counting)
+	store.progress.Waiting(counting)
 	collected, err := cardinality.Collect(ctx, store, request)
 	if err != nil {
-		s.progress.Failed(counting)
-		return unreadable(ctx, err)
+		store.progress.Failed(counting)
+		return store.unreadable(ctx, err)
 	}
-	s.progress.Found(counting)
-	s.close()
-	history := s.history()
+	store.progress.Found(counting)
+	store.close()
+	history := store.history()
 	report := cardinality.Analyse(collected, cardinality.Options{
 		Top: o.top, Metric: o.metric, Unused: o.unused, Uses: uses, Before: history.Before(now, o.since, o.match),
 	})
@@ -160,7 +189,7 @@ func runReportCardinality(ctx context.Context, a *app, o cardinalityOptions) err
 		return &codeError{code: exitFailed, err: fmt.Errorf("there is no series of %s in this time", quoted(o.metric))}
 	}
 	if !o.noSave && day.IsZero() && report.Complete {
-		s.remember(history.Add(cardinality.Take(collected)))
+		store.remember(history.Add(cardinality.Take(collected)))
 	}
 	if o.fix != "" {
 		if !report.Complete { // a label that saves much of a part may save nothing of the whole
@@ -173,6 +202,9 @@ func runReportCardinality(ctx context.Context, a *app, o cardinalityOptions) err
 		page: func(out io.Writer) error {
 			return page.Write(out, report, points(history, report, o.match, day.IsZero() && report.Complete))
 		},
+	}
+	if o.watch > 0 {
+		fmt.Fprint(a.deps.stdout, clearScreen)
 	}
 	if err := a.writeReport(o.format, o.output, forms); err != nil {
 		return err
@@ -193,14 +225,6 @@ func points(history cardinality.History, report cardinality.Report, match []stri
 		line = append(line, page.Point{At: report.At, Series: report.Summary.Series})
 	}
 	return line
-}
-
-// unreadable ends a report that could not be made with the code for that.
-func unreadable(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return &codeError{code: exitUnchecked, err: err}
 }
 
 // uses are what the shipped dashboards read, and those that were given.

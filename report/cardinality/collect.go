@@ -87,7 +87,7 @@ func Collect(ctx context.Context, store Store, request Request) (Collected, erro
 	c := Collected{Request: request, BySource: map[string][]victoriametrics.Count{}}
 	usage, err := store.Usage(ctx)
 	if unreachable(err) {
-		return c, &SeriesError{Err: err, advice: "see how it is: docker telemetry status"}
+		return c, &SeriesError{Err: err}
 	}
 	if c.note(err, "what queries have read") {
 		c.Usage = &usage
@@ -146,6 +146,11 @@ func (c *Collected) days(ctx context.Context, store Store) {
 	if c.Day = ask(day, "the counts of the day"); c.Day == nil {
 		return
 	}
+	if c.Day.HeadStats != nil {
+		// Prometheus knows no days: it would give the same counts for each.
+		c.Notes = append(c.Notes, "other days, and series by who sends them: this store counts its last hours only")
+		return
+	}
 	c.Yesterday = ask(day.AddDate(0, 0, -1), "the counts of the day before")
 	c.DayBefore = ask(day.AddDate(0, 0, -2), "the counts of two days before")
 }
@@ -154,7 +159,7 @@ func (c *Collected) days(ctx context.Context, store Store) {
 func (c *Collected) sources(ctx context.Context, store Store) (bySource map[string][]victoriametrics.Count, notes []string) {
 	var asked Collected
 	bySource = map[string][]victoriametrics.Count{}
-	if c.Day == nil {
+	if c.Day == nil || c.Day.HeadStats != nil {
 		return bySource, nil
 	}
 	_, to := c.Request.Window()
@@ -221,11 +226,11 @@ type SeriesError struct {
 func (e *SeriesError) Error() string { return "the metrics store cannot be read: " + e.Err.Error() }
 func (e *SeriesError) Unwrap() error { return e.Err }
 
-// Hint names the way around a limit, or to what is wrong.
+// Hint names the way around a limit, "" where there was none.
 func (e *SeriesError) Hint() string { return e.advice }
 
 func seriesError(err error) error {
-	failed := &SeriesError{Err: err, advice: "see how it is: docker telemetry status"}
+	failed := &SeriesError{Err: err}
 	var answer *victoriametrics.StatusError
 	if errors.As(err, &answer) && strings.Contains(answer.Message, "the number of matching timeseries exceeds") {
 		failed.advice = `look at a part of it: docker telemetry report cardinality --match '{job="..."}'`
@@ -235,6 +240,11 @@ func seriesError(err error) error {
 
 // self reads the store's own metrics. They are the only ones that a report queries: it counts as a use of them.
 func (c *Collected) self(ctx context.Context, store Store) {
+	if c.Day != nil && c.Day.HeadStats != nil {
+		c.Self.ActiveSeries = pointer(float64(c.Day.Series))
+		c.Notes = append(c.Notes, "new series and limits: only VictoriaMetrics tells them")
+		return
+	}
 	wanted := []struct {
 		into       **float64
 		expression string

@@ -1,0 +1,256 @@
+package plugin
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/render"
+	"github.com/docker-telemetry/docker-telemetry/report/cardinality"
+	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics"
+)
+
+// storeOptions name a store that is not the stack's. A password is in a file or in the environment: the arguments of a process
+// are everybody's to read.
+type storeOptions struct {
+	url, tokenFile, user, passwordFile, caFile string
+}
+
+// The environment of a job that reports on a store.
+const (
+	tokenVariable    = "TELEMETRY_STORE_TOKEN"
+	userVariable     = "TELEMETRY_STORE_USER"
+	passwordVariable = "TELEMETRY_STORE_PASSWORD" //nolint:gosec // the name of a variable
+	caVariable       = "TELEMETRY_STORE_CA"
+)
+
+func (o *storeOptions) add(flags *pflag.FlagSet) {
+	flags.StringVar(&o.url, "url", "", "Another store in place of the stack's: what stands before /api/v1, such as http://prometheus:9090")
+	flags.StringVar(&o.tokenFile, "token-file", "", "File with the bearer token for --url, or "+tokenVariable)
+	flags.StringVar(&o.user, "user", "", "User for --url, or "+userVariable)
+	flags.StringVar(&o.passwordFile, "password-file", "", "File with its password, or "+passwordVariable)
+	flags.StringVar(&o.caFile, "ca-file", "", "File with the CA certificates (PEM) that --url is checked against, or "+caVariable)
+}
+
+// check refuses what cannot be meant.
+func (o *storeOptions) check() error {
+	if o.url == "" {
+		for name, value := range map[string]string{
+			"token-file": o.tokenFile, "user": o.user, "password-file": o.passwordFile, "ca-file": o.caFile,
+		} {
+			if value != "" {
+				return &usageError{err: fmt.Errorf("--%s is for a store that --url names", name)}
+			}
+		}
+		return nil
+	}
+	address, err := url.Parse(o.url)
+	switch {
+	case err != nil || address.Host == "" || address.Scheme != "http" && address.Scheme != "https":
+		return &usageError{err: errors.New("--url takes an address such as http://prometheus:9090")}
+	case address.User != nil:
+		return &usageError{err: errors.New("--url takes no password: others can read it there"), advice: "--user and --password-file"}
+	case address.RawQuery != "" || address.Fragment != "":
+		return &usageError{err: errors.New("--url takes what stands before /api/v1, without ? and #")}
+	}
+	return nil
+}
+
+// client reaches the store. The proxy settings of the environment count, unlike for the gateway, which is on this machine.
+func (o *storeOptions) client(getenv func(string) string, warn func(string)) (*victoriametrics.Client, error) {
+	token, err := secretOf(o.tokenFile, "--token-file", getenv(tokenVariable))
+	if err != nil {
+		return nil, err
+	}
+	password, err := secretOf(o.passwordFile, "--password-file", getenv(passwordVariable))
+	if err != nil {
+		return nil, err
+	}
+	pool, err := authorities(orElse(o.caFile, getenv(caVariable)))
+	if err != nil {
+		return nil, err
+	}
+	address, err := url.Parse(strings.TrimSuffix(o.url, "/"))
+	if err != nil {
+		return nil, err
+	}
+	user := orElse(o.user, getenv(userVariable))
+	if (token != "" || user != "") && address.Scheme == "http" && !onThisMachine(address.Hostname()) {
+		warn("the log-in goes to " + address.Host + " without TLS")
+	}
+	return &victoriametrics.Client{
+		BaseURL: address.String(),
+		HTTP: &http.Client{
+			Transport: &http.Transport{
+				Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+			},
+			// Authorize would not see the second request, and a log-in is for one host.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		Authorize: func(request *http.Request) {
+			switch {
+			case token != "":
+				request.Header.Set("Authorization", "Bearer "+token)
+			case user != "":
+				request.SetBasicAuth(user, password)
+			}
+		},
+		Identity: onThisMachine(address.Hostname()),
+	}, nil
+}
+
+func orElse(first, second string) string {
+	if first != "" {
+		return first
+	}
+	return second
+}
+
+func onThisMachine(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
+}
+
+// secretOf reads a secret's file, without the line's end that editors add.
+func secretOf(file, flag, fallback string) (string, error) {
+	if file == "" {
+		return fallback, nil
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return "", &usageError{err: fmt.Errorf("%s: %w", flag, err)}
+	}
+	secret := strings.TrimRight(string(raw), "\r\n")
+	if secret == "" || strings.ContainsAny(secret, "\r\n\x00") {
+		return "", &usageError{err: fmt.Errorf("%s: %s holds no secret of one line", flag, file)}
+	}
+	return secret, nil
+}
+
+// authorities are those of a file, nil for the system's.
+func authorities(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &usageError{err: fmt.Errorf("--ca-file: %w", err)}
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(raw) {
+		return nil, &usageError{err: fmt.Errorf("--ca-file: %s holds no certificate in PEM", file)}
+	}
+	return pool, nil
+}
+
+// reportStore is where a report reads, and what it remembers there.
+type reportStore struct {
+	*victoriametrics.Client
+	session  *session // nil for a store that is not the stack's
+	progress *render.Progress
+}
+
+func (a *app) reportStore(ctx context.Context, o storeOptions) (*reportStore, error) {
+	if o.url == "" {
+		return a.stackStore(ctx)
+	}
+	progress, err := render.NewProgress(ctx, a.progress, "report", a.deps.stderr, a.deps.stderrTerminal())
+	if err != nil {
+		return nil, &usageError{err: err}
+	}
+	client, err := o.client(os.Getenv, func(text string) { fmt.Fprintln(a.deps.stderr, "warning:", render.Escape(text)) })
+	if err != nil {
+		return nil, err
+	}
+	return &reportStore{Client: client, progress: progress}, nil
+}
+
+func (a *app) stackStore(ctx context.Context) (*reportStore, error) {
+	s, err := a.open(ctx, "report")
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.remembered()
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	// Without an end of its own: the store has one, and the client ends what stands still.
+	client, err := gatewayClient(result, 0)
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	store := victoriaMetrics(result, client)
+	store.Identity = s.engine.Local()
+	return &reportStore{Client: store, session: s, progress: s.progress}, nil
+}
+
+func (r *reportStore) close() {
+	if r.session != nil {
+		r.session.close()
+		return
+	}
+	r.progress.Close()
+}
+
+// history is that of the stack; another store's reports are not remembered.
+func (r *reportStore) history() cardinality.History {
+	if r.session == nil {
+		return nil
+	}
+	return r.session.history()
+}
+
+func (r *reportStore) remember(history cardinality.History) {
+	if r.session != nil {
+		r.session.remember(history)
+	}
+}
+
+// unreadable ends a report that could not be made with the code for that, and with what helps where the store is.
+func (r *reportStore) unreadable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return &codeError{code: exitUnchecked, err: &storeError{err: err, advice: r.advice(err)}}
+}
+
+func (r *reportStore) advice(err error) string {
+	var failed *cardinality.SeriesError
+	if errors.As(err, &failed) && failed.Hint() != "" {
+		return failed.Hint()
+	}
+	if r.session != nil {
+		return "see how it is: docker telemetry status"
+	}
+	var answer *victoriametrics.StatusError
+	switch {
+	case !errors.As(err, &answer):
+		return "see whether it answers: curl " + r.BaseURL + "/api/v1/labels"
+	case answer.Status == http.StatusUnauthorized, answer.Status == http.StatusForbidden:
+		return "give the log-in: --token-file, or --user and --password-file"
+	case answer.Missing(), answer.Status/100 == 3:
+		return "--url takes what stands before /api/v1; of a VictoriaMetrics cluster that is .../select/0/prometheus"
+	default:
+		return "see what it logs"
+	}
+}
+
+type storeError struct {
+	err    error
+	advice string
+}
+
+func (e *storeError) Error() string { return e.err.Error() }
+func (e *storeError) Unwrap() error { return e.err }
+func (e *storeError) Hint() string  { return e.advice }
