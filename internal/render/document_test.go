@@ -2,6 +2,7 @@ package render_test
 
 import (
 	"bytes"
+	"encoding/csv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -43,4 +44,40 @@ func TestDocumentFitsItsTerminal(t *testing.T) {
 			assert.Assert(t, tc.width == 0 || utf8.RuneCountInString(strings.TrimSpace(line)) <= int(tc.width), "%d:\n%s", tc.width, out)
 		}
 	}
+}
+
+func FuzzCSV(f *testing.F) {
+	f.Add("a", "=1+1")
+	f.Add("\t@x", "\"quoted\",\r\n\x1b[31m")
+	f.Fuzz(func(t *testing.T, first, second string) {
+		var out bytes.Buffer
+		assert.NilError(t, render.CSV(&out, document.Table{Header: []string{"one", "two"}, Rows: [][]string{{first, second}}}))
+		rows, err := csv.NewReader(&out).ReadAll()
+		assert.NilError(t, err)
+		assert.Equal(t, len(rows), 2)
+		for _, cell := range rows[1] {
+			assert.Assert(t, !strings.ContainsAny(cell, "\x1b\r\n\u202e"), "%q", cell)
+			assert.Assert(t, cell == "" || !strings.ContainsRune("=+-@\t", rune(cell[0])), "%q", cell)
+		}
+	})
+}
+
+// A cell ends where its writer ends it, and begins nothing.
+func FuzzMarkdown(f *testing.F) {
+	f.Add("a|b", "<script>`x`[y](z)")
+	f.Fuzz(func(t *testing.T, title, cell string) {
+		var out bytes.Buffer
+		render.Markdown(&out, document.Document{Sections: []document.Section{{
+			Title: title, Table: document.Table{Header: []string{"one"}, Rows: [][]string{{cell}}},
+		}}})
+		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		last := lines[len(lines)-1]
+		assert.Assert(t, strings.HasPrefix(last, "| ") && strings.HasSuffix(last, " |"), "%q", last)
+		inside := strings.TrimSuffix(strings.TrimPrefix(last, "| "), " |")
+		for i, c := range inside {
+			if strings.ContainsRune("|<>`[]*_", c) {
+				assert.Assert(t, i > 0 && inside[i-1] == '\\', "%q", inside)
+			}
+		}
+	})
 }
