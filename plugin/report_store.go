@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -75,7 +76,7 @@ func (o *storeOptions) client(getenv func(string) string, warn func(string)) (*v
 	if err != nil {
 		return nil, err
 	}
-	pool, err := authorities(orElse(o.caFile, getenv(caVariable)))
+	pool, err := authorities(cmp.Or(o.caFile, getenv(caVariable)))
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +84,7 @@ func (o *storeOptions) client(getenv func(string) string, warn func(string)) (*v
 	if err != nil {
 		return nil, err
 	}
-	user := orElse(o.user, getenv(userVariable))
+	user := cmp.Or(o.user, getenv(userVariable))
 	if (token != "" || user != "") && address.Scheme == "http" && !onThisMachine(address.Hostname()) {
 		warn("the log-in goes to " + address.Host + " without TLS")
 	}
@@ -106,13 +107,6 @@ func (o *storeOptions) client(getenv func(string) string, warn func(string)) (*v
 		},
 		Identity: onThisMachine(address.Hostname()),
 	}, nil
-}
-
-func orElse(first, second string) string {
-	if first != "" {
-		return first
-	}
-	return second
 }
 
 func onThisMachine(host string) bool {

@@ -95,13 +95,14 @@ func (r Report) metricsSection() document.Section {
 	}
 	for _, m := range r.Metrics {
 		section.Rows = append(section.Rows, []string{
-			m.Name, number(m.Series), bar(m.Share), change(m), estimate(m.SamplesPerSecond), read(m, r.At), few(m.Jobs), m.Verdict,
+			m.Name, number(m.Series), bar(m.Share), m.Change(), estimate(m.SamplesPerSecond), read(m, r.At), few(m.Jobs), m.Verdict,
 		})
 	}
 	return section
 }
 
-func change(m Metric) string {
+// Change is by how many series a metric differs from the time that it is compared with, "" where that is not known.
+func (m Metric) Change() string {
 	if m.Before == nil || m.Now == nil {
 		return ""
 	}
@@ -173,7 +174,7 @@ func (r Report) labelsSection() document.Section {
 			}
 			shown++
 			section.Rows = append(section.Rows, []string{
-				m.Name, label.Name, number(label.Values), number(label.Left), number(label.Saved), string(label.Shape), remark(label),
+				m.Name, label.Name, number(label.Values), number(label.Left), number(label.Saved), string(label.Shape), label.Remark(),
 				few(shorten(label.Samples)),
 			})
 		}
@@ -184,18 +185,19 @@ func (r Report) labelsSection() document.Section {
 	return section
 }
 
-func remark(label Label) string {
+// Remark says in words what is special about a label, "" for nothing.
+func (l Label) Remark() string {
 	var words []string
-	if Structural(label.Name) {
+	if Structural(l.Name) {
 		words = append(words, "part of the metric")
 	}
-	if label.Constant {
+	if l.Constant {
 		words = append(words, "one value")
 	}
-	if len(label.Repeats) > 0 {
-		words = append(words, "repeats "+strings.Join(label.Repeats, ", "))
+	if len(l.Repeats) > 0 {
+		words = append(words, "repeats "+strings.Join(l.Repeats, ", "))
 	}
-	if label.Read {
+	if l.Read {
 		words = append(words, "read")
 	}
 	return strings.Join(words, "; ")

@@ -15,7 +15,7 @@ func words() template.FuncMap {
 	return template.FuncMap{
 		"shown": shown, "sentence": sentence, "number": number, "percent": percent, "signed": signed, "moment": moment,
 		"hundredth": func(part float64) string { return strconv.FormatFloat(100*part, 'f', 1, 64) },
-		"change":    change, "estimate": estimate, "lastRead": lastRead, "remark": remark, "first": first, "rest": rest,
+		"change":    cardinality.Metric.Change, "estimate": estimate, "lastRead": lastRead, "remark": cardinality.Label.Remark, "first": first, "rest": rest,
 		"window": window,
 	}
 }
@@ -97,13 +97,6 @@ func window(from, to time.Time) string {
 	return first + " and " + last + " UTC"
 }
 
-func change(m cardinality.Metric) string {
-	if m.Before == nil || m.Now == nil {
-		return ""
-	}
-	return signed(*m.Now - *m.Before)
-}
-
 func estimate(value *float64) string {
 	if value == nil {
 		return ""
@@ -121,23 +114,6 @@ func lastRead(m cardinality.Metric) string {
 	default:
 		return ""
 	}
-}
-
-func remark(label cardinality.Label) string {
-	var words []string
-	if cardinality.Structural(label.Name) {
-		words = append(words, "part of the metric")
-	}
-	if label.Constant {
-		words = append(words, "one value")
-	}
-	if len(label.Repeats) > 0 {
-		words = append(words, "repeats "+strings.Join(label.Repeats, ", "))
-	}
-	if label.Read {
-		words = append(words, "read")
-	}
-	return strings.Join(words, "; ")
 }
 
 // first are the values that a cell shows at once; rest are those that it opens to show.
