@@ -30,6 +30,13 @@ func TestMain(m *testing.M) { os.Exit(runAll(m)) }
 
 // runAll refuses to pass without an engine: a skipped scenario proves nothing.
 func runAll(m *testing.M) int {
+	if id := os.Getenv(sendByVariables); id != "" {
+		if err := sendAll(id); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
+	}
 	if out, err := exec.Command("docker", "version", "--format", "{{.Server.Version}}").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "no Docker engine answers: %s\n", out)
 		return 1

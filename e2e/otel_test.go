@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -57,6 +58,7 @@ func (e *otelEnv) plain(protocol string) otlpTarget {
 
 // What an application sends must end in the right store, whatever it speaks, and nobody else may send.
 func TestOTLP(t *testing.T) {
+	t.Parallel()
 	e := newOtelEnv(t)
 	e.upOtel()
 	for _, protocol := range []string{"grpc", "http"} {
@@ -100,7 +102,7 @@ func TestOTLP(t *testing.T) {
 func otlpArrives(t *testing.T, e *otelEnv, target otlpTarget) {
 	t.Helper()
 	sender := newSender(t, target)
-	for _, signal := range []string{"logs", "metrics", "traces"} {
+	for _, signal := range signals() {
 		id := rand.Text()
 		// A recreated collector may not listen yet.
 		eventually(t, time.Minute, func() error { return sender.send(t.Context(), signal, id) })
@@ -120,7 +122,7 @@ func otlpRefused(t *testing.T, e *otelEnv, protocol string) {
 	user.headers = map[string]string{"authorization": "Basic " + right.headers["authorization"][len("Bearer "):]}
 	for name, target := range map[string]otlpTarget{"no token": without, "wrong token": wrong, "another scheme": user, "no TLS": e.plain(protocol)} {
 		sender := newSender(t, target)
-		for _, signal := range []string{"logs", "metrics", "traces"} {
+		for _, signal := range signals() {
 			id := rand.Text()
 			assert.Assert(t, sender.send(t.Context(), signal, id) != nil, "%s by %s with %s was accepted", signal, protocol, name)
 			assert.Assert(t, e.otlpFound(signal, id) != nil, "%s by %s with %s arrived", signal, protocol, name)
@@ -128,24 +130,29 @@ func otlpRefused(t *testing.T, e *otelEnv, protocol string) {
 	}
 }
 
-// otlpByVariables gives the SDK nothing but the environment.
+// otlpByVariables gives the SDK nothing but the environment: that of a process of its own, since this one has other scenarios
+// in it.
 func otlpByVariables(t *testing.T, e *otelEnv) {
 	variables := map[string]string{}
 	for line := range strings.Lines(e.ok(e.telemetry("credentials", "env")).stdout) {
 		name, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
 		if strings.HasPrefix(name, "OTEL_") {
 			variables[name] = strings.Trim(value, "'")
-			t.Setenv(name, variables[name])
 		}
 	}
 	assert.DeepEqual(t, slices.Sorted(maps.Keys(variables)), []string{
 		"OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_PROTOCOL",
 	})
 	assert.Equal(t, variables["OTEL_EXPORTER_OTLP_PROTOCOL"], "http/protobuf")
-	sender := newSender(t, otlpTarget{protocol: "http", environment: true})
-	for _, signal := range []string{"logs", "metrics", "traces"} {
-		id := rand.Text()
-		assert.NilError(t, sender.send(t.Context(), signal, id))
+	id := rand.Text()
+	sender := exec.CommandContext(t.Context(), os.Args[0])
+	sender.Env = append(os.Environ(), sendByVariables+"="+id)
+	for name, value := range variables {
+		sender.Env = append(sender.Env, name+"="+value)
+	}
+	out, err := sender.CombinedOutput()
+	assert.NilError(t, err, "%s", out)
+	for _, signal := range signals() {
 		eventually(t, time.Minute, func() error { return e.otlpFound(signal, id) })
 	}
 }
@@ -226,6 +233,7 @@ func otelSwitchesOff(t *testing.T, e *otelEnv) {
 
 // An OTLP port that another program has is named before anything starts.
 func TestOTLPPortTaken(t *testing.T) {
+	t.Parallel()
 	e := newOtelEnv(t)
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", e.grpc))
 	assert.NilError(t, err)
@@ -239,6 +247,7 @@ func TestOTLPPortTaken(t *testing.T) {
 
 // What the collector acknowledged must arrive, although it is killed and its stores are away meanwhile.
 func TestOTLPLosesNothing(t *testing.T) {
+	t.Parallel()
 	e := newOtelEnv(t)
 	e.upOtel("--otlp", "plain")
 	collector := e.name + "-collector-1"
@@ -258,6 +267,7 @@ func TestOTLPLosesNothing(t *testing.T) {
 
 // While a store's password changes it refuses what has the other one, and that must not end in the bin.
 func TestOTLPSurvivesNewPasswords(t *testing.T) {
+	t.Parallel()
 	e := newOtelEnv(t)
 	e.upOtel("--otlp", "plain")
 	load := startLoad(t, e.plain("http"))
@@ -271,20 +281,33 @@ func TestOTLPSurvivesNewPasswords(t *testing.T) {
 // allArrive requires that every acknowledged item of a load gets into its store.
 func allArrive(t *testing.T, e *otelEnv, load *otlpLoad) {
 	t.Helper()
-	for signal, ids := range load.stop() {
-		t.Logf("%s: %d acknowledged, %d refused", signal, len(ids), load.refused[signal].Load())
+	for signal, acked := range load.stop() {
+		t.Logf("%s: %d acknowledged, %d refused", signal, len(acked), load.refused[signal].Load())
 		eventually(t, 2*time.Minute, func() error {
 			found, err := e.otlpIDs(signal, "probe_id LIKE '"+load.run+"-%'", fmt.Sprintf("probe_id=~%q", load.run+"-.*"))
 			if err != nil {
 				return err
 			}
-			missing := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return found[id] })
+			missing := slices.DeleteFunc(slices.Clone(acked), func(a ack) bool { return found[a.id] })
 			if len(missing) > 0 {
-				return fmt.Errorf("%s: %d of %d acknowledged items are missing, for example %s", signal, len(missing), len(ids), missing[0])
+				return fmt.Errorf("%s: %d of %d acknowledged items are missing, for example %s; pauses: %v; the collector says: %s",
+					signal, len(missing), len(acked), missing[0], pauses(acked), e.collectorDrops())
 			}
 			return nil
 		})
 	}
+}
+
+// collectorDrops is what the collector's log says of data that it gave up, since its container was made.
+func (e *otelEnv) collectorDrops() string {
+	logs := e.run("docker", "logs", "--timestamps", e.name+"-collector-1")
+	var said []string
+	for line := range strings.Lines(logs.stdout + logs.stderr) {
+		if regexp.MustCompile(`(?i)drop|partial|not retryable|left for dispatch|failed (retrieving|unmarshalling)`).MatchString(line) {
+			said = append(said, strings.TrimSpace(line))
+		}
+	}
+	return strings.Join(said, "\n")
 }
 
 // otlpLoad sends items of every signal, one after the other, and keeps the ids of those that were acknowledged.
@@ -293,17 +316,36 @@ type otlpLoad struct {
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
 	mu      sync.Mutex
-	ids     map[string][]string
+	acked   map[string][]ack
 	refused map[string]*atomic.Int64
+}
+
+// ack is an acknowledged item, and when it was.
+type ack struct {
+	id string
+	at time.Time
+}
+
+func (a ack) String() string { return a.id + " at " + a.at.UTC().Format(time.RFC3339Nano) }
+
+// pauses are the times in which nothing was acknowledged.
+func pauses(acked []ack) []string {
+	var out []string
+	for i := 1; i < len(acked); i++ {
+		if acked[i].at.Sub(acked[i-1].at) > time.Second {
+			out = append(out, fmt.Sprintf("from %s to %s", acked[i-1], acked[i]))
+		}
+	}
+	return out
 }
 
 func startLoad(t *testing.T, target otlpTarget) *otlpLoad {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &otlpLoad{run: strings.ToLower(rand.Text()), cancel: cancel, ids: map[string][]string{}, refused: map[string]*atomic.Int64{}}
+	l := &otlpLoad{run: strings.ToLower(rand.Text()), cancel: cancel, acked: map[string][]ack{}, refused: map[string]*atomic.Int64{}}
 	t.Cleanup(func() { l.stop() })
 	sender := newSender(t, target)
-	for _, signal := range []string{"logs", "metrics", "traces"} {
+	for _, signal := range signals() {
 		l.refused[signal] = &atomic.Int64{}
 		l.done.Go(func() { l.send(ctx, sender, signal) })
 	}
@@ -319,7 +361,7 @@ func (l *otlpLoad) send(ctx context.Context, sender otlpSender, signal string) {
 			continue
 		}
 		l.mu.Lock()
-		l.ids[signal] = append(l.ids[signal], id)
+		l.acked[signal] = append(l.acked[signal], ack{id: id, at: time.Now()})
 		l.mu.Unlock()
 	}
 }
@@ -331,18 +373,18 @@ func (l *otlpLoad) waitFor(t *testing.T, count int) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for signal := range l.refused {
-			if len(l.ids[signal]) < count {
-				return fmt.Errorf("%s: %d of %d acknowledged", signal, len(l.ids[signal]), count)
+			if len(l.acked[signal]) < count {
+				return fmt.Errorf("%s: %d of %d acknowledged", signal, len(l.acked[signal]), count)
 			}
 		}
 		return nil
 	})
 }
 
-func (l *otlpLoad) stop() map[string][]string {
+func (l *otlpLoad) stop() map[string][]ack {
 	l.cancel()
 	l.done.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return maps.Clone(l.ids)
+	return maps.Clone(l.acked)
 }

@@ -112,16 +112,44 @@ type otlpSender struct {
 
 func newSender(t *testing.T, target otlpTarget) otlpSender {
 	t.Helper()
-	ctx := t.Context()
-	logs, err := target.logs(ctx)
+	sender, err := target.sender(t.Context())
 	assert.NilError(t, err)
-	metrics, err := target.metrics(ctx)
-	assert.NilError(t, err)
-	traces, err := target.traces(ctx)
-	assert.NilError(t, err)
-	sender := otlpSender{logs, metrics, traces}
 	t.Cleanup(func() { sender.close() })
 	return sender
+}
+
+func (o otlpTarget) sender(ctx context.Context) (otlpSender, error) {
+	logs, err := o.logs(ctx)
+	if err != nil {
+		return otlpSender{}, err
+	}
+	metrics, err := o.metrics(ctx)
+	if err != nil {
+		return otlpSender{}, err
+	}
+	traces, err := o.traces(ctx)
+	return otlpSender{logs, metrics, traces}, err
+}
+
+func signals() []string { return []string{"logs", "metrics", "traces"} }
+
+// sendByVariables is the variable that makes the test program send one item of each signal, with its value as the id, by
+// what the environment says of OTLP and nothing else.
+const sendByVariables = "DT_SEND_BY_VARIABLES"
+
+func sendAll(id string) error {
+	ctx := context.Background()
+	sender, err := otlpTarget{protocol: "http", environment: true}.sender(ctx)
+	if err != nil {
+		return err
+	}
+	defer sender.close()
+	for _, signal := range signals() {
+		if err := sender.send(ctx, signal, id); err != nil {
+			return fmt.Errorf("%s: %w", signal, err)
+		}
+	}
+	return nil
 }
 
 func (s otlpSender) close() {
