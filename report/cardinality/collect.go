@@ -98,7 +98,6 @@ func Collect(ctx context.Context, store Store, request Request) (Collected, erro
 	if c.Types, err = store.Types(ctx); !c.note(err, "the types of metrics") {
 		c.Types = nil
 	}
-	c.days(ctx, store)
 	if err := c.count(ctx, store); err != nil {
 		return c, err
 	}
@@ -155,12 +154,10 @@ func (c *Collected) days(ctx context.Context, store Store) {
 	c.DayBefore = ask(day.AddDate(0, 0, -2), "the counts of two days before")
 }
 
-// sources asks who sends the series of the day, and returns what it could not read as notes.
-func (c *Collected) sources(ctx context.Context, store Store) (bySource map[string][]victoriametrics.Count, notes []string) {
-	var asked Collected
-	bySource = map[string][]victoriametrics.Count{}
+// sources asks who sends the series of the day.
+func (c *Collected) sources(ctx context.Context, store Store) {
 	if c.Day == nil || c.Day.HeadStats != nil {
-		return bySource, nil
+		return
 	}
 	_, to := c.Request.Window()
 	for _, label := range SourceLabels() {
@@ -170,11 +167,10 @@ func (c *Collected) sources(ctx context.Context, store Store) (bySource map[stri
 		status, err := store.Status(ctx, victoriametrics.StatusRequest{
 			Date: to.Truncate(24 * time.Hour), Top: listed, Match: c.Request.Match, Focus: label,
 		})
-		if asked.note(err, "series by "+label) && len(status.ByFocus) > 0 {
-			bySource[label] = status.ByFocus
+		if c.note(err, "series by "+label) && len(status.ByFocus) > 0 {
+			c.BySource[label] = status.ByFocus
 		}
 	}
-	return bySource, asked.Notes
 }
 
 // occurs reports whether a series of the day may have a label: to look for one that none has costs the store as much.
@@ -183,30 +179,30 @@ func (c *Collected) occurs(label string) bool {
 	return len(c.Day.ByLabel) >= listed || slices.ContainsFunc(c.Day.ByLabel, has)
 }
 
+// count asks for the store's own counts while the store sorts the list of its series, of which it writes none before.
 func (c *Collected) count(ctx context.Context, store Store) error {
-	closely := map[string]bool{}
-	for _, metric := range c.Request.Metrics {
-		closely[metric] = true
-	}
-	if c.Day != nil {
-		for _, metric := range c.Day.ByMetric[:min(c.Request.Top, len(c.Day.ByMetric))] {
-			closely[metric.Name] = true
-		}
-	}
-	counter := Counter{Samples: c.Request.Samples, Pairs: func(metric string) bool { return c.Day == nil || closely[metric] }}
+	own := Collected{Request: c.Request, BySource: c.BySource}
+	known := make(chan struct{})
+	var asked sync.WaitGroup
+	asked.Go(func() {
+		own.days(ctx, store)
+		close(known)
+		own.sources(ctx, store)
+	})
+	counter := Counter{Samples: c.Request.Samples, Pairs: func(metric string) bool {
+		<-known
+		return own.Day == nil || c.Request.closely(own.Day, metric)
+	}}
 	match := c.Request.Match
 	if len(match) == 0 {
 		match = []string{victoriametrics.EverySeries}
 	}
 	from, to := c.Request.Window()
-	var notes []string
-	var asked sync.WaitGroup
-	// The store sorts a list before it writes the first series; until then there is nothing to count.
-	asked.Go(func() { c.BySource, notes = c.sources(ctx, store) })
 	stream, err := store.Series(ctx, victoriametrics.SeriesRequest{Match: match, From: from, To: to}, counter.Add)
-	asked.Wait()
 	c.Metrics, c.Stream = counter.Finish(), stream
-	c.Notes = append(c.Notes, notes...)
+	asked.Wait()
+	c.Day, c.Yesterday, c.DayBefore = own.Day, own.Yesterday, own.DayBefore
+	c.Notes = append(c.Notes, own.Notes...)
 	if stream.Partial {
 		c.Notes = append(c.Notes, "a part of the store did not answer: there are more series")
 	}
@@ -215,6 +211,12 @@ func (c *Collected) count(ctx context.Context, store Store) error {
 		return seriesError(err)
 	}
 	return nil
+}
+
+// closely reports whether a metric is among those that are looked at closely.
+func (r Request) closely(day *victoriametrics.TSDBStatus, metric string) bool {
+	is := func(count victoriametrics.Count) bool { return count.Name == metric }
+	return slices.Contains(r.Metrics, metric) || slices.ContainsFunc(day.ByMetric[:min(r.Top, len(day.ByMetric))], is)
 }
 
 // SeriesError is a store that gave no series to report on.
