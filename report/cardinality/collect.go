@@ -193,7 +193,7 @@ func (c *Collected) count(ctx context.Context, store Store) error {
 			closely[metric.Name] = true
 		}
 	}
-	counter := Counter{Samples: c.Request.Samples, Pairs: func(metric string) bool { return c.Day == nil || closely[metric] }}
+	counter := Counter{Samples: c.Request.Samples, Closely: func(metric string) bool { return c.Day == nil || closely[metric] }}
 	match := c.Request.Match
 	if len(match) == 0 {
 		match = []string{victoriametrics.EverySeries}
