@@ -172,6 +172,7 @@ func (a *analysis) metric(count MetricCount) Metric {
 		}
 		m.Labels = append(m.Labels, Label{
 			Name: label.Name, Series: label.Series, Values: label.Values, Left: label.Left, Saved: count.Series - label.Left,
+			Templates: label.Templates, TemplateLeft: label.TemplateLeft, Halved: label.Halved,
 			Shape: ShapeOf(label.Samples), Repeats: orEmpty(label.Mirrors), Constant: label.Constant(count.Series),
 			Read: len(a.uses.Naming(count.Name, label.Name)) > 0, Samples: orEmpty(label.Samples),
 		})

@@ -166,6 +166,7 @@ func shop() *store {
 		add("orders_total", "user_id", strconv.Itoa(100_000+7919*i), "route", []string{"/cart", "/pay"}[i%2])
 		add("mails_total", "to", fmt.Sprintf("u%d@example.com", i))
 		add("depth", "container_id", fmt.Sprintf("%012x", 0xabcdef012345+i), "pod", fmt.Sprintf("pod-%d", i))
+		add("visits_total", "path", fmt.Sprintf("/%s/%d/cart", []string{"users", "guests", "v2/bots", "shops"}[i%4], i), "code", strconv.Itoa(200+i%2))
 		add("unread", "n", fmt.Sprintf("name-%c%c", 'a'+i%20, 'a'+i/20))
 	}
 	for i := range 300 {
@@ -202,6 +203,7 @@ func TestFindings(t *testing.T) {
 		rule         string // a part of it
 	}{
 		{cardinality.UnboundedLabel, "orders_total", 398, "user_id", "outputs: [total]"},
+		{cardinality.UnboundedLabel, "visits_total", 396, "path", "replacement: \"{id}\""},
 		{cardinality.PersonalData, "mails_total", 399, "to", "outputs: [total]"},
 		{cardinality.RepeatedPair, "depth", 399, "container_id pod", "outputs: [sum_samples]"},
 		{cardinality.NeverRead, "unread", 400, "", "action: drop"},
@@ -224,6 +226,9 @@ func TestFindings(t *testing.T) {
 		assert.NilError(t, yaml.Unmarshal([]byte(found.Rule.YAML), &entries))
 		assert.Equal(t, len(entries), 1)
 	}
+	assert.Equal(t, findingOf(report, cardinality.UnboundedLabel, "visits_total").Title,
+		"path has no end, 400 values so far: with {id} for each id in them 4 values and 4 of 400 series are left")
+	assert.Assert(t, !findingOf(report, cardinality.WideHistogram, "latency_seconds_bucket").Bound)
 	assert.Assert(t, findingOf(report, cardinality.RepeatedPair, "orders_total") == nil, "it saves one series more than user_id alone")
 	assert.DeepEqual(t, findingOf(report, cardinality.UnboundedLabel, "orders_total").Lost, []string{`query sum(rate(orders_total{user_id="7"}[5m]))`})
 	for i := range report.Findings[1:] {
@@ -252,7 +257,7 @@ func TestItIsTooEarlyToCallAMetricUnread(t *testing.T) {
 	s.since = now().Add(-time.Hour)
 	report := reportOf(t, s, cardinality.Options{})
 	assert.Assert(t, findingOf(report, cardinality.NeverRead, "unread") == nil)
-	assert.Equal(t, len(reportOf(t, s, cardinality.Options{Unused: true}).Metrics), 4)
+	assert.Equal(t, len(reportOf(t, s, cardinality.Options{Unused: true}).Metrics), 5)
 }
 
 func TestAllIsNewOnTheFirstDay(t *testing.T) {
@@ -331,7 +336,7 @@ func TestWhatAStoreCannotTellIsSaid(t *testing.T) {
 	assert.Equal(t, len(report.Notes), 5, "%q", report.Notes)
 	assert.Assert(t, slices.Contains(report.Notes, "what queries have read: this store does not tell"))
 	assert.Assert(t, slices.Contains(report.Notes, "the counts of the day: too slow"))
-	assert.Equal(t, report.Summary.Series, 1900)
+	assert.Equal(t, report.Summary.Series, 2300)
 	assert.Assert(t, findingOf(report, cardinality.NeverRead, "unread") == nil)
 
 	s.fail["series"] = &victoriametrics.StatusError{Status: http.StatusUnprocessableEntity, Message: "the number of matching timeseries exceeds 30000; ..."}

@@ -189,7 +189,7 @@ func (c *Collected) count(ctx context.Context, store Store) error {
 		close(known)
 		own.sources(ctx, store)
 	})
-	counter := Counter{Samples: c.Request.Samples, Pairs: func(metric string) bool {
+	counter := Counter{Samples: c.Request.Samples, Closely: func(metric string) bool {
 		<-known
 		return own.Day == nil || c.Request.closely(own.Day, metric)
 	}}

@@ -15,11 +15,13 @@ import (
 type columns struct {
 	metric  string
 	samples int
+	closely bool     // templates are looked for
 	whole   []uint64 // by series
 	labels  []*column
 	index   map[string]int // of labels
 	spare   []*column      // labels is its beginning
 	guess   int            // of labels: where the next label of the series should be
+	scratch []byte         // of a template
 }
 
 // column is one label over all series of the metric.
@@ -30,10 +32,24 @@ type column struct {
 	carried int
 	last    uint64
 	samples sample
+	ids     templates
 }
 
-func (c *columns) begin(metric string, samples int) {
-	c.metric, c.samples, c.whole, c.labels = metric, samples, c.whole[:0], nil
+// begin makes it the column of another label, in the memory that it has.
+func (c *column) begin(name string, samples int) {
+	if isBucket(name) {
+		samples = max(samples, mostBuckets)
+	}
+	*c = column{
+		name: name, salt: mix(xxhash.Sum64String(name)), hashes: c.hashes[:0],
+		samples: sample{most: samples, values: c.samples.values[:0]}, ids: c.ids.again(),
+	}
+}
+
+func (c *column) hash(value []byte) uint64 { return mix(xxhash.Sum64(value) ^ c.salt) }
+
+func (c *columns) begin(metric string, samples int, closely bool) {
+	c.metric, c.samples, c.closely, c.whole, c.labels = metric, samples, closely, c.whole[:0], nil
 	c.index = map[string]int{}
 }
 
@@ -46,7 +62,7 @@ func (c *columns) add(labels []victoriametrics.Label) {
 			continue
 		}
 		column := c.column(label.Name)
-		hash := mix(xxhash.Sum64(label.Value) ^ column.salt)
+		hash := column.hash(label.Value)
 		for len(column.hashes) < row {
 			column.hashes = append(column.hashes, 0)
 		}
@@ -57,9 +73,23 @@ func (c *columns) add(labels []victoriametrics.Label) {
 		if hash != column.last {
 			column.last = hash
 			column.samples.add(hash, label.Value)
+			c.template(column, label.Value)
 		}
+		column.ids.add(row)
 	}
 	c.whole = append(c.whole, sum)
+}
+
+// template notes that of a value, for the series to come.
+func (c *columns) template(column *column, value []byte) {
+	column.ids.last = 0
+	if column.ids.never {
+		return
+	}
+	var changed bool
+	if c.scratch, changed = template(c.scratch[:0], value); changed {
+		column.ids.use(column.hash(c.scratch))
+	}
 }
 
 // column finds that of a label. Most series of a metric have the same labels in the same order, and to compare one name is
@@ -74,16 +104,13 @@ func (c *columns) column(name []byte) *column {
 		return c.labels[at]
 	}
 	at := len(c.labels)
-	if at < len(c.spare) {
-		// The memory of another metric's column.
-		spare := c.spare[at]
-		*spare = column{hashes: spare.hashes[:0], samples: sample{most: c.samples, values: spare.samples.values[:0]}}
-	} else {
-		c.spare = append(c.spare, &column{samples: sample{most: c.samples}})
+	if at == len(c.spare) {
+		c.spare = append(c.spare, &column{})
 	}
 	c.labels = c.spare[:at+1]
 	label := c.labels[at]
-	label.name, label.salt = string(name), mix(xxhash.Sum64(name))
+	label.begin(string(name), c.samples)
+	label.ids.never = !c.closely || protected(label.name)
 	c.index[label.name] = at
 	c.guess = at + 1
 	return label
@@ -99,7 +126,7 @@ func mix(h uint64) uint64 {
 	return max(h, 1) // 0 is "no such label"
 }
 
-func (c *columns) count(set *hashSet, pairs bool) MetricCount {
+func (c *columns) count(set *hashSet) MetricCount {
 	rows := len(c.whole)
 	found := MetricCount{Name: c.metric, Series: rows}
 	for _, label := range c.labels {
@@ -114,12 +141,13 @@ func (c *columns) count(set *hashSet, pairs bool) MetricCount {
 			values-- // the missing label is not one
 		}
 		counts[i] = LabelCount{
-			Name: label.name, Series: label.carried, Values: values, Samples: label.samples.sorted(),
-			Left: c.left(set, label),
+			Name: label.name, Series: label.carried, Values: values, Samples: label.samples.sorted(c.samples),
+			Left: c.left(set, label), Halved: c.halved(set, label, values),
 		}
+		c.templates(set, label, &counts[i])
 	}
 	c.mirrors(set, counts)
-	if pairs {
+	if c.closely {
 		found.Pairs = c.pairs(set, counts)
 	}
 	slices.SortFunc(counts, func(a, b LabelCount) int {
@@ -139,6 +167,31 @@ func (c *columns) left(set *hashSet, without ...*column) int {
 		}
 	}
 	return set.many(keys)
+}
+
+// templates counts the values and the label sets with the ids taken out of a label.
+func (c *columns) templates(set *hashSet, label *column, count *LabelCount) {
+	rows, ids := len(c.whole), &label.ids
+	if ids.never || len(ids.hashes) == 0 {
+		return
+	}
+	ids.fill(rows)
+	if ids.one() {
+		count.Templates, count.TemplateLeft = 1, count.Left
+		return
+	}
+	keys := set.scratch(rows)
+	for row, hash := range label.hashes {
+		keys[row] = ids.hash(row, hash)
+	}
+	count.Templates = set.few(keys)
+	if label.carried < rows {
+		count.Templates-- // the missing label is not one
+	}
+	for row, hash := range label.hashes {
+		keys[row] += c.whole[row] - hash
+	}
+	count.TemplateLeft = set.many(keys)
 }
 
 // mirrors finds the labels that go one to one with each other. Of one value there is no such thing to say: it is constant.

@@ -36,6 +36,11 @@ type LabelCount struct {
 	Left    int      // series without it
 	Mirrors []string // labels that it only repeats: each of its values, or not to have it, goes with one of theirs
 	Samples []string // of its values, evenly over all of them, sorted
+	// Templates are its values with {id} for each id in them, and TemplateLeft is how many label sets differ then, exact.
+	// Both are 0 where no value has an id, where there are more than 65,535, and for a metric that is not looked at closely.
+	Templates, TemplateLeft int
+	// Halved is how many series are left of a histogram with every second of its buckets, exact; 0 for another label.
+	Halved int
 }
 
 // Constant reports whether the label tells nothing of so many series apart: each has it, with one value.
@@ -50,8 +55,8 @@ type PairCount struct {
 // Counter counts series that come grouped by their metric. Add and Finish are for one goroutine; finished metrics are counted
 // on the others.
 type Counter struct {
-	// Pairs says for which metrics pairs are looked at, which is most of the work; nil for none.
-	Pairs func(metric string) bool
+	// Closely says for which metrics pairs and templates are looked at, which is most of the work; nil for none.
+	Closely func(metric string) bool
 	// Samples is how many values of each label are kept.
 	Samples int
 
@@ -97,7 +102,7 @@ func (c *Counter) next(metric string) error {
 	}
 	c.seen[metric] = true
 	c.current = <-c.free
-	c.current.begin(metric, c.Samples)
+	c.current.begin(metric, c.Samples, c.Closely != nil && c.Closely(metric))
 	return nil
 }
 
@@ -114,7 +119,7 @@ func (c *Counter) start() {
 		c.done.Go(func() {
 			var set hashSet
 			for metric := range c.work {
-				count := metric.count(&set, c.Pairs != nil && c.Pairs(metric.metric))
+				count := metric.count(&set)
 				c.mu.Lock()
 				c.counts = append(c.counts, count)
 				c.mu.Unlock()

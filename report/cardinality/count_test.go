@@ -1,6 +1,7 @@
 package cardinality_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -41,7 +42,7 @@ func (s series) without(names ...string) string {
 
 func count(t *testing.T, all ...series) []cardinality.MetricCount {
 	t.Helper()
-	counter := cardinality.Counter{Pairs: func(string) bool { return true }, Samples: 3}
+	counter := cardinality.Counter{Closely: func(string) bool { return true }, Samples: 3}
 	for _, one := range all {
 		assert.NilError(t, counter.Add(one.labels()))
 	}
@@ -122,6 +123,9 @@ func randomStore(random *rand.Rand) []series {
 	for m := range 1 + random.IntN(4) {
 		seen := map[string]bool{}
 		labels := 1 + random.IntN(5)
+		// Words, ids, and ids between words.
+		forms := []string{"w%d%d", "%d.%d", "/a/%d/b%d", "%04d0000000%d", "{id}-%[2]d-"}
+		shuffle(random, forms)
 		values := make([]int, labels)
 		for i := range values {
 			values[i] = 1 + random.IntN(12)
@@ -134,7 +138,7 @@ func randomStore(random *rand.Rand) []series {
 				case i > 0 && i%3 == 0:
 					one[fmt.Sprintf("l%d", i)] = "mirror of " + one[fmt.Sprintf("l%d", i-1)]
 				default:
-					one[fmt.Sprintf("l%d", i)] = strconv.Itoa(value)
+					one[fmt.Sprintf("l%d", i)] = fmt.Sprintf(forms[i], value, value%3)
 				}
 			}
 			if key := one.without(); !seen[key] {
@@ -146,9 +150,14 @@ func randomStore(random *rand.Rand) []series {
 	return all
 }
 
+func shuffle(random *rand.Rand, list []string) {
+	random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+}
+
 func compare(t *testing.T, metric cardinality.MetricCount, all []series) {
 	t.Helper()
 	compareLabels(t, metric, all)
+	compareTemplates(t, metric, all)
 	comparePairs(t, metric, all)
 }
 
@@ -215,6 +224,92 @@ func compareLabels(t *testing.T, metric cardinality.MetricCount, all []series) {
 		slices.Sort(mirrors)
 		assert.DeepEqual(t, label.Mirrors, mirrors)
 	}
+}
+
+// compareTemplates rewrites the series by the regular expressions of a rule.
+func compareTemplates(t *testing.T, metric cardinality.MetricCount, all []series) {
+	t.Helper()
+	for _, label := range metric.Labels {
+		if cardinality.Protected(label.Name) {
+			assert.Equal(t, label.Templates+label.TemplateLeft, 0, label.Name)
+			continue
+		}
+		values, sets, changed := map[string]bool{}, map[string]bool{}, false
+		for _, one := range all {
+			if value, has := one[label.Name]; has {
+				one = maps.Clone(one)
+				one[label.Name] = cardinality.TemplateBySteps(value)
+				values[one[label.Name]] = true
+				changed = changed || one[label.Name] != value
+			}
+			sets[one.without()] = true
+		}
+		if !changed {
+			values, sets = nil, nil
+		}
+		assert.Equal(t, label.Templates, len(values), label.Name)
+		assert.Equal(t, label.TemplateLeft, len(sets), label.Name)
+	}
+}
+
+// compareBuckets takes every second bucket away by its name.
+func compareBuckets(t *testing.T, metric cardinality.MetricCount, all []series, label string) {
+	t.Helper()
+	values := map[string]float64{}
+	for _, one := range all {
+		if value, has := one[label]; has {
+			bound, err := strconv.ParseFloat(value, 64)
+			assert.NilError(t, err)
+			values[value] = bound
+		}
+	}
+	sorted := slices.SortedFunc(maps.Keys(values), func(a, b string) int { return cmp.Compare(values[b], values[a]) })
+	stays := 0
+	for _, one := range all {
+		if value, has := one[label]; !has || slices.Index(sorted, value)%2 == 0 {
+			stays++
+		}
+	}
+	at := slices.IndexFunc(metric.Labels, func(l cardinality.LabelCount) bool { return l.Name == label })
+	assert.Equal(t, metric.Labels[at].Halved, stays)
+}
+
+// Services choose their buckets, and a client may leave out what is empty: half of the buckets are not half of the series.
+func TestHalfOfTheBuckets(t *testing.T) {
+	for seed := range uint64(100) {
+		random := rand.New(rand.NewPCG(seed, 5)) //nolint:gosec // the same in each run
+		bounds := []string{"+Inf", "0.1", "2.5", "10", "9", "1e3", "-1", "0", "100", "1024"}[:2+random.IntN(9)]
+		var all []series
+		for i := range 1 + random.IntN(40) {
+			for _, bound := range bounds {
+				if random.IntN(3) > 0 || i == 0 {
+					all = append(all, series{"__name__": "x_bucket", "le": bound, "route": strconv.Itoa(i)})
+				}
+			}
+		}
+		all = append(all, series{"__name__": "x_bucket", "route": "0"})
+		compareBuckets(t, count(t, all...)[0], all, "le")
+	}
+}
+
+func TestRangesGoTogether(t *testing.T) {
+	var all []series
+	for _, one := range []struct{ route, vmrange string }{
+		{"a", "0...1.000e-09"},
+		{"a", "1.000e+00...1.136e+00"},
+		{"a", "9.000e+00...1.000e+01"},
+		{"b", "9.000e+00...1.000e+01"},
+		{"b", "1.000e+18...+Inf"},
+		{"c", "1.000e+00...1.136e+00"},
+	} {
+		all = append(all, series{"__name__": "x_bucket", "vmrange": one.vmrange, "route": one.route})
+	}
+	labels := count(t, all...)[0].Labels
+	at := slices.IndexFunc(labels, func(l cardinality.LabelCount) bool { return l.Name == "vmrange" })
+	// By two: the first and second, the third and fourth. Of a the third is left alone, b has both.
+	assert.Equal(t, labels[at].Halved, 4)
+	all = append(all, series{"__name__": "x_bucket", "vmrange": "none", "route": "c"})
+	assert.Equal(t, count(t, all...)[0].Labels[at].Halved, 0)
 }
 
 func comparePairs(t *testing.T, metric cardinality.MetricCount, all []series) {

@@ -115,7 +115,23 @@ func (a *analysis) ofLabel(m Metric, label Label) (Finding, bool) {
 		f.Title = fmt.Sprintf("%s has no end, %s values so far: without it %s of %s series are left",
 			label.Name, number(label.Values), number(label.Left), number(m.Series))
 	}
+	if templated(m, label) {
+		what, _, _ := strings.Cut(f.Title, ":")
+		f.Saved = m.Series - label.TemplateLeft
+		f.Title = fmt.Sprintf("%s: with %s for each id in them %s and %s of %s series are left",
+			what, placeholder, counted(label.Templates, "value"), number(label.TemplateLeft), number(m.Series))
+		f.Rule = a.normalization(m, label.Name)
+	}
 	return f, true
+}
+
+// templated reports whether a label is worth keeping without the ids in its values: they are few then, more than one, and what
+// the label costs goes with the ids. What is nothing but an id, or about a person, should not be a label at all.
+func templated(m Metric, label Label) bool {
+	const valuesEach = 4
+	mixed := label.Shape == Path || label.Shape == Text || label.Shape == SQL || label.Shape == Plain
+	saved := m.Series - label.TemplateLeft
+	return mixed && label.Templates > 1 && valuesEach*label.Templates <= label.Values && worth(saved, m.Series) && 5*saved >= 4*label.Saved
 }
 
 func plural(shape Shape) string {
@@ -133,17 +149,21 @@ func endless(m Metric, label Label) bool {
 	return label.Shape == Number && label.Values >= worthSeries && 2*label.Values > m.Series/max(1, label.Left)
 }
 
-// ofBuckets looks at a histogram's le. Halving its buckets halves its series where every one has all of them.
+// ofBuckets looks at the buckets of a histogram.
 func (a *analysis) ofBuckets(m Metric, label Label) (Finding, bool) {
-	if label.Name != "le" && label.Name != "vmrange" || label.Values <= manyBuckets {
+	if !isBucket(label.Name) || label.Values <= manyBuckets {
 		return Finding{}, false
 	}
-	saved := m.Series - label.Left*((label.Values+1)/2)
-	if saved < worthSeries {
+	left, bound := label.Halved, label.Halved == 0
+	if bound {
+		// As if each histogram had every bucket: then half of the buckets are half of the series.
+		left = label.Left * ((label.Values + 1) / 2)
+	}
+	if m.Series-left < worthSeries {
 		return Finding{}, false
 	}
 	return Finding{
-		Code: WideHistogram, Metric: m.Name, Labels: []string{label.Name}, Saved: saved, Bound: true,
+		Code: WideHistogram, Metric: m.Name, Labels: []string{label.Name}, Saved: m.Series - left, Bound: bound,
 		Title: fmt.Sprintf("%s buckets for each of %s histograms: half of them would do", number(label.Values), number(label.Left)),
 	}, true
 }
@@ -170,10 +190,26 @@ func worth(saved, series int) bool {
 
 // aggregation is the rule that takes labels away, nil for the quantiles of a summary: they cannot be added up.
 func (a *analysis) aggregation(m Metric, without ...string) *Rule {
-	if m.Type == TypeSummary && !strings.HasSuffix(m.Name, "_sum") && !strings.HasSuffix(m.Name, "_count") {
+	if !addable(m) {
 		return nil
 	}
-	return aggregate(m.Name, m.Type, without)
+	return aggregate(m.Name, m.Type, without, "")
+}
+
+// normalization is the rule that takes the ids out of a label.
+func (a *analysis) normalization(m Metric, label string) *Rule {
+	if !addable(m) {
+		return nil
+	}
+	raw := "__raw"
+	for slices.ContainsFunc(m.Labels, func(l Label) bool { return l.Name == raw }) {
+		raw += "_"
+	}
+	return normalize(m.Name, m.Type, label, raw)
+}
+
+func addable(m Metric) bool {
+	return m.Type != TypeSummary || strings.HasSuffix(m.Name, "_sum") || strings.HasSuffix(m.Name, "_count")
 }
 
 // repeated are labels that only say once more what another says, over the metrics of the report.

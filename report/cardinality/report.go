@@ -71,16 +71,21 @@ type Metric struct {
 
 // Label is a label of a metric and what dropping it would do.
 type Label struct {
-	Name     string   `json:"name"`
-	Series   int      `json:"series"` // that have it
-	Values   int      `json:"values"` // distinct
-	Left     int      `json:"left"`   // series without it, exact
-	Saved    int      `json:"saved"`
-	Shape    Shape    `json:"shape"`
-	Repeats  []string `json:"repeats"` // labels that it goes one to one with
-	Constant bool     `json:"constant"`
-	Read     bool     `json:"read"` // a dashboard, a rule or a query names it
-	Samples  []string `json:"samples"`
+	Name   string `json:"name"`
+	Series int    `json:"series"` // that have it
+	Values int    `json:"values"` // distinct
+	Left   int    `json:"left"`   // series without it, exact
+	Saved  int    `json:"saved"`
+	// Templates are its values with {id} for each id in them, TemplateLeft the series left with those, exact. 0: none has an
+	// id, or there are too many.
+	Templates    int      `json:"templates"`
+	TemplateLeft int      `json:"templateLeft"`
+	Halved       int      `json:"-"` // series left with half of the buckets, 0 where it names none
+	Shape        Shape    `json:"shape"`
+	Repeats      []string `json:"repeats"` // labels that it goes one to one with
+	Constant     bool     `json:"constant"`
+	Read         bool     `json:"read"` // a dashboard, a rule or a query names it
+	Samples      []string `json:"samples"`
 }
 
 // Pair are two labels that save more together than one by one.
@@ -119,7 +124,7 @@ type Finding struct {
 	Metric string   `json:"metric"`
 	Labels []string `json:"labels"`
 	Saved  int      `json:"saved"` // series
-	// Bound: Saved is the most it can be, not exact.
+	// Bound: Saved is the most it can be, not exact: there were too many buckets to look at each.
 	Bound bool `json:"bound"`
 	// Lost are the dashboards, rules and queries that read what would go.
 	Lost []string `json:"lost"`

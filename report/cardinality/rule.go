@@ -27,7 +27,9 @@ const aggregated = "30s"
 
 // aggregate sums the series that differ in some labels only. To drop such a label instead would put the samples of
 // several counters into one series, of which rate() makes nonsense: https://docs.victoriametrics.com/victoriametrics/stream-aggregation/
-func aggregate(metric, kind string, without []string) *Rule {
+//
+// Before that, relabeling may change what they differ in: it is input_relabel_configs of the entry, or "".
+func aggregate(metric, kind string, without []string, relabeling string) *Rule {
 	family, counts := family(metric, kind)
 	var yaml strings.Builder
 	fmt.Fprintf(&yaml, "- match: %s\n  interval: %s\n", quoted(family), aggregated)
@@ -35,6 +37,7 @@ func aggregate(metric, kind string, without []string) *Rule {
 		// A series that is scraped twice in an interval would count twice.
 		fmt.Fprintf(&yaml, "  dedup_interval: %s\n", aggregated)
 	}
+	yaml.WriteString(relabeling)
 	fmt.Fprintf(&yaml, "  without: [%s]\n", quotedList(without))
 	if counts {
 		yaml.WriteString("  outputs: [total]\n")
@@ -50,6 +53,21 @@ func aggregate(metric, kind string, without []string) *Rule {
 		why = "a gauge: the last value of each series is summed"
 	}
 	return &Rule{Kind: rules.Aggregation, YAML: yaml.String(), Why: why}
+}
+
+// normalize puts the template of each value into a label and sums the series that are alike then. The value itself stays in a
+// label of its own until it is aggregated away: by it the store knows whose last sample it has, or the counters of two ids
+// would look like one that is reset all the time.
+func normalize(metric, kind, label, raw string) *Rule {
+	var relabeling strings.Builder
+	fmt.Fprintf(&relabeling, "  input_relabel_configs:\n  - source_labels: [%s]\n    target_label: %s\n", quoted(label), quoted(raw))
+	for _, step := range templateSteps() {
+		fmt.Fprintf(&relabeling, "  - action: replace_all\n    source_labels: [%s]\n    target_label: %s\n    regex: %s\n    replacement: %s\n",
+			quoted(label), quoted(label), quoted(step.regex), quoted(step.replacement))
+	}
+	rule := aggregate(metric, kind, []string{raw}, relabeling.String())
+	rule.Why += "; each id becomes " + placeholder + " first"
+	return rule
 }
 
 // family is the selector of what must be treated alike, and whether it counts up.
@@ -106,8 +124,11 @@ func dropMetric(metric string) *Rule {
 	}
 }
 
-// quoted is a scalar of YAML that holds anything: a Go string of ASCII is one of YAML.
-func quoted(text string) string { return strconv.QuoteToASCII(text) }
+// quoted is a scalar of YAML that holds anything: a Go string of ASCII is one of YAML. VictoriaMetrics takes %{NAME} for a
+// variable of its environment, and does not start where there is none: before it reads the YAML, where an escape is no %.
+func quoted(text string) string {
+	return strings.ReplaceAll(strconv.QuoteToASCII(text), "%{", `\x25{`)
+}
 
 func quotedList(words []string) string {
 	list := make([]string, 0, len(words))

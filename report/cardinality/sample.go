@@ -36,9 +36,11 @@ func (s *sample) add(hash uint64, value []byte) {
 	s.values = slices.Insert(s.values, at, sampled{hash, string(value)})
 }
 
-func (s *sample) sorted() []string {
-	values := make([]string, 0, len(s.values))
-	for _, one := range s.values {
+// sorted are so many of them at most.
+func (s *sample) sorted(most int) []string {
+	most = min(most, len(s.values))
+	values := make([]string, 0, most)
+	for _, one := range s.values[:most] {
 		values = append(values, one.value)
 	}
 	slices.Sort(values)

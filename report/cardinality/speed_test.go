@@ -33,7 +33,7 @@ func BenchmarkMillionSeries(b *testing.B) {
 			readers = append(readers, bytes.NewReader(chunk))
 		}
 		readers = append(readers, bytes.NewReader(chunks[39][:len(chunks[39])-1]), bytes.NewReader([]byte(`]}`)))
-		counter := cardinality.Counter{Pairs: func(string) bool { return true }, Samples: 200}
+		counter := cardinality.Counter{Closely: func(string) bool { return true }, Samples: 200}
 		if _, err := victoriametrics.DecodeSeries(io.MultiReader(readers...), victoriametrics.Limits{}, counter.Add); err != nil {
 			b.Fatal(err)
 		}

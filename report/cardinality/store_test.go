@@ -83,6 +83,7 @@ func compareStore(ctx context.Context, t *testing.T, store *storetest.Store, req
 			assert.Equal(t, len(metric.Pairs), 0)
 			continue
 		}
+		compareTemplates(t, metric, byMetric[metric.Name])
 		comparePairs(t, metric, byMetric[metric.Name])
 	}
 	return total - len(byMetric[""])
@@ -94,6 +95,19 @@ func exported(ctx context.Context, t *testing.T, store *storetest.Store, match [
 	if len(match) == 0 {
 		match = []string{victoriametrics.EverySeries}
 	}
+	byMetric := map[string][]series{}
+	seen := map[string]bool{}
+	exportedLines(ctx, t, store, match, func(metric series, _ []float64) {
+		key := metric.without()
+		assert.Assert(t, !seen[key], "twice: %s", key)
+		seen[key] = true
+		byMetric[metric["__name__"]] = append(byMetric[metric["__name__"]], metric)
+	})
+	return byMetric
+}
+
+func exportedLines(ctx context.Context, t *testing.T, store *storetest.Store, match []string, yield func(metric series, values []float64)) {
+	t.Helper()
 	address := store.URL + "/api/v1/export?" + url.Values{"match[]": match}.Encode()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	assert.NilError(t, err)
@@ -102,22 +116,17 @@ func exported(ctx context.Context, t *testing.T, store *storetest.Store, match [
 	defer response.Body.Close()
 	assert.Equal(t, response.StatusCode, http.StatusOK)
 
-	byMetric := map[string][]series{}
-	seen := map[string]bool{}
 	lines := bufio.NewScanner(response.Body)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var line struct {
-			Metric series `json:"metric"`
+			Metric series    `json:"metric"`
+			Values []float64 `json:"values"`
 		}
 		assert.NilError(t, json.Unmarshal([]byte(latin1(lines.Text())), &line))
-		key := line.Metric.without()
-		assert.Assert(t, !seen[key], "twice: %s", key)
-		seen[key] = true
-		byMetric[line.Metric["__name__"]] = append(byMetric[line.Metric["__name__"]], line.Metric)
+		yield(line.Metric, line.Values)
 	}
 	assert.NilError(t, lines.Err())
-	return byMetric
 }
 
 // latin1 makes a character of each byte. encoding/json replaces what is no UTF-8, and two values would become one.
@@ -222,17 +231,14 @@ func oddStore(random *rand.Rand, number int, plain bool) []series {
 
 // someValues may have "" among them, for a label that misses.
 func someValues(random *rand.Rand) []string {
-	values := append(oddValues(), "", "GET", "get", "200", "10.0.0.1:9100", "a", "b", "c")
+	values := append(oddValues(), "", "GET", "get", "200", "10.0.0.1:9100", "a", "b", "c",
+		"/u/1", "/u/22/x?y", "/u/{id}", "\xff1", "\xff2", "é1\n", "46b5bc25b2d8", "46b5bc25b2d9")
 	shuffle(random, values)
 	values = values[:1+random.IntN(12)]
 	if random.IntN(3) == 0 {
 		values = append(values, "")
 	}
 	return values
-}
-
-func shuffle(random *rand.Rand, list []string) {
-	random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 }
 
 // jsonLine leaves bytes that are no UTF-8 as they are, which encoding/json does not.
