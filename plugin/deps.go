@@ -19,6 +19,7 @@ import (
 	"github.com/docker-telemetry/docker-telemetry/internal/state"
 	"github.com/docker-telemetry/docker-telemetry/stack"
 	"github.com/docker-telemetry/docker-telemetry/stack/bundle"
+	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics"
 )
 
 // deps is everything a command reaches outside of itself. They are functions, so that building the command tree,
@@ -35,6 +36,8 @@ type deps struct {
 	now            func() time.Time
 	random         io.Reader
 	browse         func(url string) error
+	// limits of the answers of a store; the zero value is the defaults.
+	limits victoriametrics.Limits
 }
 
 func newDeps(cli *command.DockerCli) deps {

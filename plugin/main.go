@@ -4,6 +4,8 @@ package plugin
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"os"
 
 	"github.com/docker/cli/cli-plugins/metadata"
@@ -18,7 +20,10 @@ import (
 const pluginName = "telemetry"
 
 // Main runs the program with the process's arguments and streams, and returns the exit code.
-func Main() int {
+func Main() int { return run(newDeps) }
+
+// run is Main with what commands reach outside of themselves.
+func run(reach func(*command.DockerCli) deps) int {
 	if cliplugin.RunningStandalone() {
 		os.Args = append([]string{"docker", pluginName}, os.Args[1:]...)
 	}
@@ -29,7 +34,9 @@ func Main() int {
 	}
 	// The SDK warns through logrus of attributes that this bundle sets on purpose; what matters comes as an error.
 	logrus.SetLevel(logrus.ErrorLevel)
-	app := &app{deps: newDeps(cli)}
+	// Here net/http prints the bytes that a server sends unasked.
+	log.SetOutput(io.Discard)
+	app := &app{deps: reach(cli)}
 	root := newRootCommand(app)
 	err = flagsBefore(root, cliplugin.RunPlugin(cli, root, Metadata()))
 	return finish(cli.Err(), app.name, app.interrupted(), err)

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -11,8 +12,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/docker/cli/cli/command"
 	"gotest.tools/v3/assert"
+
+	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics"
 )
 
 // runMain makes the test's binary behave as the program's.
@@ -20,17 +25,53 @@ const runMain = "DOCKER_TELEMETRY_TEST_MAIN"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(runMain) != "" {
-		os.Exit(Main())
+		os.Exit(mainWithin(os.Getenv(testLimits), os.Getenv(testPeak)))
 	}
 	os.Exit(m.Run())
+}
+
+// The first is limits of answers, as JSON, for what a test cannot wait for; the second is a file for the peak of memory.
+const (
+	testLimits = "DOCKER_TELEMETRY_TEST_LIMITS"
+	testPeak   = "DOCKER_TELEMETRY_TEST_PEAK"
+)
+
+func mainWithin(limits, peak string) int {
+	var within victoriametrics.Limits
+	if limits != "" {
+		if err := json.Unmarshal([]byte(limits), &within); err != nil {
+			panic(err)
+		}
+	}
+	code := run(func(cli *command.DockerCli) deps {
+		reached := newDeps(cli)
+		reached.limits = within
+		return reached
+	})
+	if peak == "" {
+		return code
+	}
+	// The figure that wait4 gives would be that of the parent, until exec, where that is higher.
+	status, err := os.ReadFile("/proc/self/status")
+	if err == nil {
+		err = os.WriteFile(peak, status, 0o600)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return code
 }
 
 // program is the program in a home of its own, before an engine that counts who connects.
 type program struct {
 	home        string
+	environment []string // beside that of every run
 	engine      *httptest.Server
 	connections atomic.Int64
 }
+
+// longestRun ends a program that would never end.
+const longestRun = 30 * time.Second
 
 func newProgram(t *testing.T) *program {
 	t.Helper()
@@ -50,11 +91,14 @@ func (p *program) run(t *testing.T, args ...string) (stdout, stderr string, code
 	t.Helper()
 	self, err := os.Executable()
 	assert.NilError(t, err)
-	cmd := exec.CommandContext(t.Context(), self, args...)
+	ctx, cancel := context.WithTimeout(t.Context(), longestRun)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Env = []string{
 		runMain + "=1", "HOME=" + p.home, "USERPROFILE=" + p.home, "PATH=" + os.Getenv("PATH"),
 		"DOCKER_HOST=tcp://" + strings.TrimPrefix(p.engine.URL, "http://"),
 	}
+	cmd.Env = append(cmd.Env, p.environment...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	_ = cmd.Run()

@@ -165,6 +165,7 @@ func (a *app) reportStore(ctx context.Context, o storeOptions) (*reportStore, er
 	if err != nil {
 		return nil, err
 	}
+	client.Limits = a.deps.limits
 	return &reportStore{Client: client, progress: progress}, nil
 }
 
@@ -185,7 +186,7 @@ func (a *app) stackStore(ctx context.Context) (*reportStore, error) {
 		return nil, err
 	}
 	store := victoriaMetrics(result, client)
-	store.Identity = s.engine.Local()
+	store.Identity, store.Limits = s.engine.Local(), a.deps.limits
 	return &reportStore{Client: store, session: s, progress: s.progress}, nil
 }
 

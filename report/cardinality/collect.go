@@ -108,11 +108,17 @@ func Collect(ctx context.Context, store Store, request Request) (Collected, erro
 // unreachable tells a store that is not there, whom to ask on would only take the patience of who waits, from one that
 // does not have an answer.
 func unreachable(err error) bool {
-	var answer *victoriametrics.StatusError
-	if errors.As(err, &answer) {
-		return answer.Down()
+	var status *victoriametrics.StatusError
+	var answer *victoriametrics.AnswerError
+	var slow *victoriametrics.SlowError
+	switch {
+	case errors.As(err, &status):
+		return status.Down()
+	case errors.As(err, &answer):
+		return errors.As(err, &slow)
+	default:
+		return err != nil
 	}
-	return err != nil
 }
 
 // note keeps what could not be read, and reports whether it could.
@@ -139,6 +145,9 @@ func (c *Collected) days(ctx context.Context, store Store) {
 		status, err := store.Status(ctx, victoriametrics.StatusRequest{Date: day, Top: listed, Match: c.Request.Match})
 		if !c.note(err, what) {
 			return nil
+		}
+		if status.Partial {
+			c.Notes = append(c.Notes, what+": a part of the store did not answer")
 		}
 		return &status
 	}

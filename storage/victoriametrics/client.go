@@ -20,21 +20,28 @@ import (
 
 // Limits bound one answer. A zero field takes the default.
 type Limits struct {
-	Body   int64         // bytes of an answer that is read whole, 64 MiB
+	Body   int64         // bytes of an answer that is read whole, after decompression, 16 MiB
+	Values int           // values in such an answer, 500,000: a few bytes of JSON can be many of memory
 	Stream int64         // bytes of a streamed list of series after decompression, 64 GiB
 	Series int64         // series of one streamed list, 100 million
 	Object int           // bytes of one series with all of its labels, 1 MiB
-	Depth  int           // nesting of what stands beside the series, 32
-	Idle   time.Duration // without a single byte, 60 s
+	Depth  int           // nesting of an answer, or of what stands beside the series, 32
+	Idle   time.Duration // of waiting for the next Pace bytes, 60 s; for the first one twice that
+	Pace   int           // 64 KiB
+	Time   time.Duration // of one answer from the request to its end, 30 min
 }
 
-func (l Limits) orDefaults() Limits {
-	pick(&l.Body, 64<<20)
+// OrDefaults has the default for each limit that is zero.
+func (l Limits) OrDefaults() Limits {
+	pick(&l.Body, 16<<20)
+	pick(&l.Values, 500_000)
 	pick(&l.Stream, 64<<30)
 	pick(&l.Series, 100_000_000)
 	pick(&l.Object, 1<<20)
 	pick(&l.Depth, 32)
 	pick(&l.Idle, time.Minute)
+	pick(&l.Pace, 64<<10)
+	pick(&l.Time, 30*time.Minute)
 	return l
 }
 
@@ -85,13 +92,32 @@ func (e *StatusError) Missing() bool {
 
 // LimitError is an answer that is larger than what was allowed for it.
 type LimitError struct {
-	What  string // "bytes", "series", "bytes of one series", "levels of nesting", "seconds without data"
+	What  string // "bytes", "values", "series", "bytes of one series", "levels of nesting"
 	Limit int64
 }
 
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("the store's answer is over the limit of %d %s", e.Limit, e.What)
 }
+
+// SlowError is an answer that takes longer than what was allowed for it.
+type SlowError struct {
+	What  string // "its first byte", "its next 65536 bytes", "all of it"
+	Limit time.Duration
+}
+
+func (e *SlowError) Error() string {
+	return fmt.Sprintf("the store's answer is over the limit of %s for %s", e.Limit, e.What)
+}
+
+// AnswerError is an answer that is of no use, from a store that is there.
+type AnswerError struct {
+	Path string
+	Err  error
+}
+
+func (e *AnswerError) Error() string { return fmt.Sprintf("read %s: %s", e.Path, e.Err) }
+func (e *AnswerError) Unwrap() error { return e.Err }
 
 // BrokenError is an answer that is not what the API promises.
 type BrokenError struct {
@@ -121,25 +147,37 @@ func (c *Client) request(ctx context.Context, path string, query url.Values) (*h
 	return request, nil
 }
 
-// open sends a request and returns the body of a success. A store that takes the request and never begins to answer is given
-// up on: it works for up to -search.maxLabelsAPIDuration before the first byte, so twice the idle time.
-func (c *Client) open(ctx context.Context, cancel context.CancelCauseFunc, path string, query url.Values) (io.ReadCloser, error) {
+// open sends a request and returns the body of a success, which the limits of time hold for. A store that takes the request and
+// never begins to answer is given up on: it works for up to -search.maxLabelsAPIDuration before the first byte, so twice the
+// idle time.
+func (c *Client) open(ctx context.Context, path string, query url.Values) (*answer, error) {
+	limits := c.Limits.OrDefaults()
+	ctx, cancel := context.WithCancelCause(ctx)
+	whole := time.AfterFunc(limits.Time, func() { cancel(&SlowError{What: "all of it", Limit: limits.Time}) })
+	end := func() {
+		whole.Stop()
+		cancel(nil)
+	}
 	request, err := c.request(ctx, path, query)
 	if err != nil {
+		end()
 		return nil, err
 	}
-	idle := 2 * c.Limits.orDefaults().Idle
-	silent := time.AfterFunc(idle, func() { cancel(&LimitError{What: "seconds without data", Limit: int64(idle.Seconds())}) })
-	defer silent.Stop()
+	silent := time.AfterFunc(2*limits.Idle, func() { cancel(&SlowError{What: "its first byte", Limit: 2 * limits.Idle}) })
 	response, err := c.HTTP.Do(request)
+	silent.Stop()
 	if err != nil {
-		return nil, plain(err)
+		err = plain(cause(ctx, err))
+		end()
+		return nil, err
 	}
+	body := newAnswer(ctx, response.Body, limits, cancel, end)
 	if response.StatusCode == http.StatusOK {
-		return response.Body, nil
+		return body, nil
 	}
-	defer response.Body.Close()
-	raw, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	defer body.Close()
+	// What came of it, if not all.
+	raw, _ := io.ReadAll(io.LimitReader(body, 64<<10))
 	return nil, &StatusError{Status: response.StatusCode, Message: failure(raw), Path: path}
 }
 
@@ -176,27 +214,99 @@ func shorten(text string) string {
 	return text
 }
 
+// refusal is what every answer may be, whatever its status.
+type refusal struct {
+	Status    string `json:"status"`
+	Error     string `json:"error"`
+	IsPartial bool   `json:"isPartial"`
+}
+
+func (r *refusal) refused() error {
+	if r.Status != "error" {
+		return nil
+	}
+	return refused(r.Error)
+}
+
+// refused is an error that came with the status of a success: what was asked failed after the store had begun to answer.
+func refused(reason string) error {
+	if reason == "" {
+		reason = "no reason given"
+	}
+	return fmt.Errorf("the store ended its answer with an error: %s", shorten(reason))
+}
+
 // get reads a whole answer of JSON.
-func (c *Client) get(ctx context.Context, path string, query url.Values, into any) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	body, err := c.open(ctx, cancel, path, query)
+func (c *Client) get(ctx context.Context, path string, query url.Values, into interface{ refused() error }) error {
+	body, err := c.open(ctx, path, query)
 	if err != nil {
-		return cause(ctx, err)
+		return err
 	}
 	defer body.Close()
-	limits := c.Limits.orDefaults()
-	watched := watch(body, limits.Idle, cancel)
-	defer watched.stop()
-	raw, err := io.ReadAll(io.LimitReader(watched, limits.Body+1))
+	limits := c.Limits.OrDefaults()
+	raw, err := readWhole(body, limits.Body)
+	if err == nil {
+		err = measure(raw, limits)
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, into)
+	}
+	if err == nil {
+		err = into.refused()
+	}
 	if err != nil {
-		return fmt.Errorf("read %s: %w", path, cause(ctx, err))
+		return &AnswerError{Path: path, Err: err}
 	}
-	if int64(len(raw)) > limits.Body {
-		return &LimitError{What: "bytes", Limit: limits.Body}
+	return nil
+}
+
+// readWhole doubles its room up to the limit and no further, so that both are at most one and a half times that.
+func readWhole(from io.Reader, limit int64) ([]byte, error) {
+	raw := make([]byte, 0, min(limit+1, 64<<10))
+	for {
+		n, err := from.Read(raw[len(raw):cap(raw)])
+		raw = raw[:len(raw)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return raw, nil
+		case err != nil:
+			return nil, err
+		case int64(len(raw)) > limit:
+			return nil, &LimitError{What: "bytes", Limit: limit}
+		case len(raw) == cap(raw):
+			grown := make([]byte, len(raw), min(2*int64(cap(raw)), limit+1))
+			copy(grown, raw)
+			raw = grown
+		}
 	}
-	if err := json.Unmarshal(raw, into); err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
+}
+
+// measure counts the values and the depth of a JSON text before memory is given to them. Of a text that is no JSON it may be
+// wrong; reading it is an error then.
+func measure(raw []byte, limits Limits) error {
+	values, depth := 0, 0
+	for at := 0; at < len(raw); at++ {
+		switch raw[at] {
+		case '"':
+			for at++; at < len(raw) && raw[at] != '"'; at++ {
+				if raw[at] == '\\' {
+					at++
+				}
+			}
+		case '{', '[':
+			depth++
+			values++
+		case '}', ']':
+			depth--
+		case ',':
+			values++
+		}
+		if depth > limits.Depth {
+			return &LimitError{What: "levels of nesting", Limit: int64(limits.Depth)}
+		}
+		if values > limits.Values {
+			return &LimitError{What: "values", Limit: int64(limits.Values)}
+		}
 	}
 	return nil
 }
@@ -209,26 +319,41 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// idleReader ends the request when nothing arrives for a while: a store that drips, or a network that is gone.
-type idleReader struct {
-	from  io.Reader
-	idle  time.Duration
-	timer *time.Timer
+// answer is a body that is given up when its bytes come too slowly: a store that drips, or a network that is gone. Only
+// waiting counts: the time between two reads is ours.
+type answer struct {
+	ctx    context.Context //nolint:containedctx // of the request; it says why a read was ended
+	body   io.ReadCloser
+	limits Limits
+	timer  *time.Timer
+	end    func()
+	waited time.Duration // for the bytes since the last Pace of them
+	got    int
 }
 
-func watch(from io.Reader, idle time.Duration, cancel context.CancelCauseFunc) *idleReader {
-	timer := time.AfterFunc(idle, func() {
-		cancel(&LimitError{What: "seconds without data", Limit: int64(idle.Seconds())})
-	})
-	return &idleReader{from: from, idle: idle, timer: timer}
+func newAnswer(ctx context.Context, body io.ReadCloser, limits Limits, cancel context.CancelCauseFunc, end func()) *answer {
+	slow := &SlowError{What: fmt.Sprintf("its next %d bytes", limits.Pace), Limit: limits.Idle}
+	timer := time.AfterFunc(limits.Idle, func() { cancel(slow) })
+	timer.Stop()
+	return &answer{ctx: ctx, body: body, limits: limits, timer: timer, end: end}
 }
 
-func (r *idleReader) Read(into []byte) (int, error) {
-	n, err := r.from.Read(into)
-	if n > 0 {
-		r.timer.Reset(r.idle)
+func (a *answer) Read(into []byte) (int, error) {
+	began := time.Now()
+	a.timer.Reset(max(0, a.limits.Idle-a.waited))
+	n, err := a.body.Read(into)
+	a.timer.Stop()
+	a.waited += time.Since(began)
+	if a.got += n; a.got >= a.limits.Pace {
+		a.waited, a.got = 0, 0
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = cause(a.ctx, err)
 	}
 	return n, err
 }
 
-func (r *idleReader) stop() { r.timer.Stop() }
+func (a *answer) Close() error {
+	defer a.end()
+	return a.body.Close()
+}

@@ -28,7 +28,7 @@ type Stream struct {
 // It is strict: what is not JSON, is cut off, or is no flat object of strings ends in a *BrokenError, and yield has
 // then seen the series before it. A label that occurs twice in a series is broken as well.
 func DecodeSeries(from io.Reader, limits Limits, yield func(labels []Label) error) (Stream, error) {
-	d := &decoder{from: from, limits: limits.orDefaults(), buffer: make([]byte, 0, 256<<10)}
+	d := &decoder{from: from, limits: limits.OrDefaults(), buffer: make([]byte, 0, 256<<10)}
 	err := d.answer(yield)
 	d.stream.Bytes = d.before + int64(len(d.buffer))
 	return d.stream, err
@@ -162,7 +162,7 @@ func (d *decoder) answer(yield func([]Label) error) error {
 		return d.broken(err)
 	}
 	listed := false
-	var refused string
+	var reason string
 	for first := true; ; first = false {
 		name, done, err := d.member(first)
 		if err != nil {
@@ -171,19 +171,22 @@ func (d *decoder) answer(yield func([]Label) error) error {
 		if done {
 			break
 		}
-		if name == "data" && !listed {
+		if name == "data" {
+			if listed {
+				return d.broken(errors.New("there are two lists of series in it"))
+			}
 			listed = true
 			if err := d.list(yield); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := d.beside(name, &refused); err != nil {
+		if err := d.beside(name, &reason); err != nil {
 			return d.broken(err)
 		}
 	}
-	if refused != "" {
-		return fmt.Errorf("the store ended its answer with an error: %s", shorten(refused))
+	if reason != "" {
+		return refused(reason)
 	}
 	if !listed {
 		return d.broken(errors.New("there is no list of series in it"))
@@ -235,7 +238,7 @@ func (d *decoder) member(first bool) (name string, done bool, err error) {
 }
 
 // beside reads a member that is not the list.
-func (d *decoder) beside(name string, refused *string) error {
+func (d *decoder) beside(name string, reason *string) error {
 	raw, err := d.raw()
 	if err != nil {
 		return err
@@ -247,11 +250,11 @@ func (d *decoder) beside(name string, refused *string) error {
 		// Another shape says nothing that could be shown.
 		_ = json.Unmarshal(raw, &d.stream.Warnings)
 	case "error":
-		_ = json.Unmarshal(raw, refused)
+		_ = json.Unmarshal(raw, reason)
 	case "status":
 		var status string
-		if json.Unmarshal(raw, &status) == nil && status == "error" && *refused == "" {
-			*refused = "no reason given"
+		if json.Unmarshal(raw, &status) == nil && status == "error" && *reason == "" {
+			*reason = "no reason given"
 		}
 	}
 	return nil

@@ -103,6 +103,7 @@ func TestDecodeSeriesBroken(t *testing.T) {
 		{`{"x":],"data":[]}`, "a value that is no JSON", 0},
 		{`{"data":[{"a":"b"}]}<html>`, "something follows the end of the JSON", 1},
 		{`{"data":[{"a":"b"}],"status":"error","error":"out of memory"}`, "the store ended its answer with an error: out of memory", 1},
+		{`{"data":[{"a":"b"}],"data":[{"a":"c"}]}`, "there are two lists of series in it", 1},
 	} {
 		_, stream, err := decode(strings.NewReader(tc.body), victoriametrics.Limits{})
 		assert.ErrorContains(t, err, tc.want, tc.body)

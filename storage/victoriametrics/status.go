@@ -30,6 +30,8 @@ type TSDBStatus struct {
 	ValuesByLabel   []Count `json:"labelValueCountByLabelName"`
 	ByFocus         []Count `json:"seriesCountByFocusLabelValue"` // by the values of StatusRequest.Focus
 
+	Partial bool `json:"-"` // a part of a cluster did not answer
+
 	// Prometheus spells these differently and always reports the head block.
 	PairsOfPrometheus []Count `json:"seriesCountByLabelPair"`
 	HeadStats         *struct {
@@ -61,12 +63,14 @@ func (c *Client) Status(ctx context.Context, request StatusRequest) (TSDBStatus,
 		query.Set("focusLabel", request.Focus)
 	}
 	var answer struct {
+		refusal
 		Data TSDBStatus `json:"data"`
 	}
 	if err := c.get(ctx, "/api/v1/status/tsdb", query, &answer); err != nil {
 		return TSDBStatus{}, err
 	}
 	status := answer.Data
+	status.Partial = answer.IsPartial
 	if status.HeadStats != nil {
 		status.Series, status.LabelValuePairs = status.HeadStats.Series, status.HeadStats.LabelPairs
 	}
@@ -79,7 +83,7 @@ func (c *Client) Status(ctx context.Context, request StatusRequest) (TSDBStatus,
 // Usage is what queries have read since a time. The counter grows by one for each series that a query fetched.
 type Usage struct {
 	Since   time.Time
-	Full    bool // the tracker's memory is full: a name that is not here may be in use
+	Full    bool // the tracker's memory, or the list, is full: a name that is not here may be in use
 	Metrics map[string]MetricUsage
 }
 
@@ -89,10 +93,14 @@ type MetricUsage struct {
 	Last     time.Time // zero for never
 }
 
+// mostNames fit into an answer with all that is said of them. The store begins with those that are read least.
+const mostNames = 100_000
+
 // Usage asks for the metric names statistics. There is no data envelope, and the documentation has another name for
 // lastQueryRequestTimestamp; both as VictoriaMetrics 1.145 was seen to answer.
 func (c *Client) Usage(ctx context.Context) (Usage, error) {
 	var answer struct {
+		refusal
 		Since   int64 `json:"statsCollectedSince"`
 		Most    int64 `json:"trackerMemoryMaxSizeBytes"`
 		Current int64 `json:"trackerCurrentMemoryUsageBytes"`
@@ -102,7 +110,7 @@ func (c *Client) Usage(ctx context.Context) (Usage, error) {
 			Last     int64  `json:"lastQueryRequestTimestamp"`
 		} `json:"records"`
 	}
-	if err := c.get(ctx, "/api/v1/status/metric_names_stats", url.Values{"limit": {"1000000"}}, &answer); err != nil {
+	if err := c.get(ctx, "/api/v1/status/metric_names_stats", url.Values{"limit": {strconv.Itoa(mostNames)}}, &answer); err != nil {
 		return Usage{}, err
 	}
 	usage := Usage{Metrics: make(map[string]MetricUsage, len(answer.Records))}
@@ -110,7 +118,7 @@ func (c *Client) Usage(ctx context.Context) (Usage, error) {
 		usage.Since = time.Unix(answer.Since, 0).UTC()
 	}
 	// The tracker stops at its limit less one record, so "almost" is full.
-	usage.Full = answer.Most > 0 && answer.Current > answer.Most-answer.Most/100
+	usage.Full = answer.Most > 0 && answer.Current > answer.Most-answer.Most/100 || len(answer.Records) >= mostNames
 	for _, record := range answer.Records {
 		one := MetricUsage{Requests: record.Requests}
 		if record.Last > 0 {
@@ -124,6 +132,7 @@ func (c *Client) Usage(ctx context.Context) (Usage, error) {
 // RecentQueries returns the texts of the queries in the store's ring, most frequent first, with how often each ran.
 func (c *Client) RecentQueries(ctx context.Context) (map[string]uint64, error) {
 	var answer struct {
+		refusal
 		Top []struct {
 			Query string `json:"query"`
 			Count uint64 `json:"count"`
@@ -144,11 +153,12 @@ func (c *Client) RecentQueries(ctx context.Context) (map[string]uint64, error) {
 // hour, so it is a hint. A metric with several types has the first.
 func (c *Client) Types(ctx context.Context) (map[string]string, error) {
 	var answer struct {
+		refusal
 		Data map[string][]struct {
 			Type string `json:"type"`
 		} `json:"data"`
 	}
-	if err := c.get(ctx, "/api/v1/metadata", url.Values{"limit": {"100000"}}, &answer); err != nil {
+	if err := c.get(ctx, "/api/v1/metadata", url.Values{"limit": {strconv.Itoa(mostNames)}}, &answer); err != nil {
 		return nil, err
 	}
 	types := make(map[string]string, len(answer.Data))
@@ -179,6 +189,7 @@ func (c *Client) QueryLatest(ctx context.Context, expression string) ([]Sample, 
 
 func (c *Client) query(ctx context.Context, query url.Values) ([]Sample, error) {
 	var answer struct {
+		refusal
 		Data struct {
 			Result []struct {
 				Metric map[string]string  `json:"metric"`
