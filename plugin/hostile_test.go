@@ -216,7 +216,7 @@ func TestReportOnAHostileStore(t *testing.T) {
 	everywhere := func(answer http.HandlerFunc) answers {
 		return answers{pathUsage: answer, pathQueries: answer, pathTypes: answer, pathStatus: answer, pathSeries: answer, pathQuery: answer}
 	}
-	quick := victoriametrics.Limits{Idle: 300 * time.Millisecond}
+	quick := victoriametrics.Limits{Idle: time.Second}
 	for _, tc := range []struct {
 		name   string
 		store  http.Handler
@@ -236,14 +236,14 @@ func TestReportOnAHostileStore(t *testing.T) {
 			return long[:min(len(long), len(long)*(100-i))]
 		})}, says: "limit of 1048576 bytes of one series"},
 		{name: "endless white space", store: answers{pathSeries: lines(`{`, func(int) string { return strings.Repeat(" ", 1<<20) })}, says: "limit of"},
-		{name: "drip in the list", store: answers{pathSeries: drips(listBegins+oneSeries(1), 20*time.Millisecond)}, limits: quick, says: "limit of 300ms for its next 65536 bytes"},
-		{name: "drip in the usage", store: answers{pathUsage: drips(`{`, 20*time.Millisecond)}, limits: quick, says: "limit of 300ms for its next 65536 bytes"},
+		{name: "drip in the list", store: answers{pathSeries: drips(listBegins+oneSeries(1), 20*time.Millisecond)}, limits: quick, says: "limit of 1s for its next 65536 bytes"},
+		{name: "drip in the usage", store: answers{pathUsage: drips(`{`, 20*time.Millisecond)}, limits: quick, says: "limit of 1s for its next 65536 bytes"},
 		{name: "drip in a refusal", store: everywhere(func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusInternalServerError)
 			drips(`{`, 20*time.Millisecond)(w, r)
-		}), limits: quick, says: "answered 500|limit of 300ms"},
-		{name: "silence", store: answers{pathUsage: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}, limits: quick, says: "limit of 600ms for its first byte"},
-		{name: "silence in the list", store: answers{pathSeries: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}, limits: quick, says: "limit of 600ms for its first byte"},
+		}), limits: quick, says: "answered 500|limit of 1s"},
+		{name: "silence", store: answers{pathUsage: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}, limits: quick, says: "limit of 2s for its first byte"},
+		{name: "silence in the list", store: answers{pathSeries: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}, limits: quick, says: "limit of 2s for its first byte"},
 		{name: "claims more", store: answers{pathSeries: claims(1<<20, theSeries())}, says: "ends too early|unexpected EOF"},
 		{name: "claims less", store: answers{pathSeries: claims(100, theSeries())}, says: "broken at byte 100: it ends too early"},
 		{name: "claims more of the usage", store: answers{pathUsage: claims(1<<20, noUsage)}, answered: true, about: "what queries have read: .*unexpected EOF"},
