@@ -25,6 +25,9 @@ func Percent(part float64) string { return strconv.FormatFloat(100*part, 'f', 1,
 // Size writes bytes with units of thousands.
 func Size(bytes float64) string {
 	const step = 1000
+	if bytes < step {
+		return strconv.FormatFloat(bytes, 'f', 0, 64) + " B"
+	}
 	units := []string{"B", "kB", "MB", "GB", "TB"}
 	for bytes >= step && len(units) > 1 {
 		bytes, units = bytes/step, units[1:]

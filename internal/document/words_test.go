@@ -16,7 +16,7 @@ func TestNumber(t *testing.T) {
 }
 
 func TestSize(t *testing.T) {
-	for value, want := range map[float64]string{0: "0.0 B", 999: "999.0 B", 1500: "1.5 kB", 2.5e6: "2.5 MB", 3e9: "3.0 GB", 4e12: "4.0 TB", 5e15: "5000.0 TB"} {
+	for value, want := range map[float64]string{0: "0 B", 999.4: "999 B", 1500: "1.5 kB", 2.5e6: "2.5 MB", 3e9: "3.0 GB", 4e12: "4.0 TB", 5e15: "5000.0 TB"} {
 		assert.Equal(t, Size(value), want)
 	}
 }
