@@ -65,19 +65,30 @@ func (s Stream) goes() string {
 	return s.Leaving + ": " + s.Leaves
 }
 
-// known says how the figures of a stream were obtained.
+// known says how the figures of a stream were obtained; what was obtained alike is said once.
 func (s Stream) known() string {
-	var words []string
+	var names, ways []string
+	say := func(name string, how How, over string) {
+		way := string(how) + ", " + over
+		if at := slices.Index(ways, way); at >= 0 {
+			names[at] += ", " + name
+			return
+		}
+		names, ways = append(names, name), append(ways, way)
+	}
 	if s.Records != nil {
-		words = append(words, "records: "+string(s.Records.How)+", "+s.Records.Over)
+		say("records", s.Records.How, s.Records.Over)
 	}
 	if s.Oldest != nil {
-		words = append(words, "oldest: "+string(s.Oldest.How)+", "+s.Oldest.Over)
+		say("oldest", s.Oldest.How, s.Oldest.Over)
 	}
 	if s.Newest != nil {
-		words = append(words, "newest: "+string(s.Newest.How)+", "+s.Newest.Over)
+		say("newest", s.Newest.How, s.Newest.Over)
 	}
-	return strings.Join(words, "; ")
+	for at := range ways {
+		ways[at] = names[at] + ": " + ways[at]
+	}
+	return strings.Join(ways, "; ")
 }
 
 // Label names a stream in one word.

@@ -5,7 +5,9 @@ import (
 	_ "embed"
 	"html/template"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/document"
@@ -63,15 +65,28 @@ type view struct {
 type table struct {
 	ID string
 	document.Section
-	Figures map[int]bool
 }
 
 func newTable(at int, section document.Section) table {
-	t := table{ID: "table-" + strconv.Itoa(at+1), Section: section, Figures: map[int]bool{}}
-	for _, column := range section.Right {
-		t.Figures[column] = true
+	return table{ID: "table-" + strconv.Itoa(at+1), Section: section}
+}
+
+// Named reports whether the columns have names.
+func (t table) Named() bool { return strings.Join(t.Header, "") != "" }
+
+// Class is that of a cell: a figure, a sentence, or a short word, which a browser should not break.
+func (t table) Class(column int, cell string) string {
+	const short = 24
+	switch {
+	case slices.Contains(t.Right, column):
+		return "figure"
+	case slices.Contains(t.Prose, column):
+		return "remark"
+	case len(cell) <= short:
+		return "word"
+	default:
+		return "words"
 	}
-	return t
 }
 
 // words are what the layout calls. Nothing of a store goes into the page but through shown or sentence.
