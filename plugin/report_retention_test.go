@@ -21,8 +21,12 @@ import (
 func ownStore(t *testing.T, free float64) *httptest.Server {
 	t.Helper()
 	now := time.Now()
-	vector := func(samples ...string) string { return `{"status":"success","data":{"result":[` + strings.Join(samples, ",") + `]}}` }
-	sample := func(value float64, labels string) string { return fmt.Sprintf(`{"metric":{%s},"value":[1,"%f"]}`, labels, value) }
+	vector := func(samples ...string) string {
+		return `{"status":"success","data":{"result":[` + strings.Join(samples, ",") + `]}}`
+	}
+	sample := func(value float64, labels string) string {
+		return fmt.Sprintf(`{"metric":{%s},"value":[1,"%f"]}`, labels, value)
+	}
 	begin := float64(now.AddDate(0, 0, -20).Unix())
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/status/tsdb", func(w http.ResponseWriter, _ *http.Request) {

@@ -84,6 +84,9 @@ func (a *analysis) now() time.Time { return a.Request.Now.UTC() }
 // youngest is the least of a store's age that says something of a day.
 const youngest = time.Hour
 
+// settled is an age of which a day, the error where only the day of the oldest is known, is a twentieth.
+const settled = 20 * day
+
 func (a *analysis) ofMetrics(m *MetricsHeld) (Stream, course) {
 	s := Stream{Store: Metrics, Rates: []Rate{}, Leaving: LeavingUnknown}
 	keep := keeping{monthly: true}
@@ -155,8 +158,12 @@ func (a *analysis) ratesOfMetrics(m *MetricsHeld, oldest time.Time, index float6
 		perDay := added / inDays(w.long)
 		rates = append(rates, Rate{w.name, a.now().Add(-w.long), perDay, perDay*perSample + grown, Measured})
 	}
-	if age < youngest {
-		a.note("a forecast of metrics: there is less than an hour of them")
+	switch {
+	case age < youngest:
+		a.note("samples a day of all metrics: there is less than an hour of them")
+		return rates
+	case m.First.IsZero() && age < settled:
+		a.note("samples a day of all metrics: of the oldest only the day is known, which says too little of so few days")
 		return rates
 	}
 	perDay := *m.Samples / inDays(age)
@@ -395,6 +402,9 @@ func (a *analysis) was() []Size {
 		}
 		bytes += point.Value
 		points = append(points, Size{At: point.At, Low: bytes, Expected: bytes, High: bytes})
+	}
+	if len(points) == 0 && len(a.Metrics.Sizes) > 0 {
+		a.note("sizes of before: VictoriaMetrics has no metrics of OpenObserve from then")
 	}
 	return points
 }

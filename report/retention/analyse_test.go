@@ -370,8 +370,23 @@ func TestTooYoungToTell(t *testing.T) {
 	_, known := report.Judge(1)
 	assert.Assert(t, !known)
 	notes := strings.Join(report.Notes, "\n")
-	for _, want := range []string{"samples of the last hour: the store's own metrics do not go back so far", "there is less than an hour of them"} {
+	for _, want := range []string{"samples of the last hour: the store's own metrics do not go back so far", "samples a day of all metrics: "} {
 		assert.Assert(t, strings.Contains(notes, want), notes)
+	}
+}
+
+// A store of the morning whose own series do not begin yet would else be taken to be as old as its day.
+func TestADayIsNoAge(t *testing.T) {
+	for _, tc := range []struct {
+		oldest string
+		rates  int
+	}{{"2026-11-25", 0}, {"2026-11-10", 0}, {"2026-11-01", 1}} {
+		s := laptop()
+		s.days = map[string]bool{tc.oldest: true}
+		s.answers["min(tfirst_over_time(vm_app_uptime_seconds["] = nil
+		metrics := streamOf(t, reportOf(t, s, nil, retention.Options{}), "metrics")
+		assert.Equal(t, metrics.Oldest.Precision, "day")
+		assert.Equal(t, len(metrics.Rates), tc.rates, "%+v", metrics.Rates)
 	}
 }
 

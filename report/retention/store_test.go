@@ -45,7 +45,7 @@ func TestStore(t *testing.T) {
 	made := importMade(ctx, t, store, first, now)
 	made += importOwn(ctx, t, store, first, now, float64(made)/now.Sub(first).Seconds())
 	before := usage(ctx, t, client)
-	settle(ctx, t, store, float64(made))
+	settle(ctx, t, store, client, float64(made))
 
 	report := reportOn(ctx, t, client, false)
 	assert.Equal(t, len(report.Streams), 1)
@@ -162,23 +162,35 @@ func importOwn(ctx context.Context, t *testing.T, store *storetest.Store, first,
 	return made
 }
 
-// settle waits until all samples are in files, and has the store tell so of itself, as its self-scrape does.
-func settle(ctx context.Context, t *testing.T, store *storetest.Store, made float64) {
+// settle waits until all samples are in files, and has the store tell so of itself, as its self-scrape does. A query is of the last
+// whole second, so that is seen a moment later.
+func settle(ctx context.Context, t *testing.T, store *storetest.Store, client *victoriametrics.Client, made float64) {
 	t.Helper()
 	assert.NilError(t, store.Flush(ctx))
+	var own string
+	until(ctx, t, "the samples are in files", func() bool {
+		text, files := ownMetrics(ctx, t, store)
+		own = text
+		return files >= made
+	})
+	assert.NilError(t, store.Import(ctx, "/api/v1/import/prometheus?extra_label=job=own", strings.NewReader(own)))
+	assert.NilError(t, store.Flush(ctx))
+	until(ctx, t, "the store's own metrics are seen", func() bool {
+		seen, err := client.QueryLatest(ctx, `vm_rows{job="own"}`)
+		assert.NilError(t, err)
+		return len(seen) > 0
+	})
+}
+
+func until(ctx context.Context, t *testing.T, what string, is func() bool) {
+	t.Helper()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		own, files := ownMetrics(ctx, t, store)
-		if files >= made {
-			assert.NilError(t, store.Import(ctx, "/api/v1/import/prometheus?extra_label=job=own", strings.NewReader(own)))
-			assert.NilError(t, store.Flush(ctx))
-			return
-		}
+	for !is() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("of %g samples %g were in files in time", made, files)
+			t.Fatalf("not in time: %s", what)
 		}
 	}
 }

@@ -23,9 +23,9 @@ func (c *Client) HasSeries(ctx context.Context, from, to time.Time) (bool, error
 	return len(answer.Data) > 0, nil
 }
 
-// QueryAt is Query at a time that is over. The same holds for it: for the store's own metrics only.
+// QueryAt is QueryLatest at another time than now. The same holds for it: for the store's own metrics only.
 func (c *Client) QueryAt(ctx context.Context, expression string, at time.Time) ([]Sample, error) {
-	return c.query(ctx, url.Values{"query": {expression}, "time": {seconds(at)}})
+	return c.query(ctx, url.Values{"query": {expression}, "time": {seconds(at)}, "latency_offset": {"1ms"}})
 }
 
 // Point is a value at a time.

@@ -34,7 +34,7 @@ func TestHasSeries(t *testing.T) {
 }
 
 func TestQueryAt(t *testing.T) {
-	client := answering(t, "/api/v1/query?query=up&time=60", `{"data":{"result":[{"metric":{},"value":[60,"2"]}]}}`)
+	client := answering(t, "/api/v1/query?latency_offset=1ms&query=up&time=60", `{"data":{"result":[{"metric":{},"value":[60,"2"]}]}}`)
 	samples, err := client.QueryAt(t.Context(), "up", time.Unix(60, 0))
 	assert.NilError(t, err)
 	assert.Equal(t, samples[0].Value, 2.0)
