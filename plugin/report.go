@@ -23,7 +23,7 @@ func newReportCommand(a *app) *cobra.Command {
 		Args:  argsBetween(0, 0, ""),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newReportCardinalityCommand(a))
+	cmd.AddCommand(newReportCardinalityCommand(a), newReportRetentionCommand(a))
 	return cmd
 }
 

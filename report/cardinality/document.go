@@ -16,23 +16,12 @@ const shownLabels = 3
 func (r Report) Document() document.Document {
 	return document.Document{
 		Title: "Cardinality",
-		Sections: present(
+		Sections: document.Present(
 			r.summarySection(), r.metricsSection(), r.labelsSection(), r.pairsSection(), r.namesSection(), r.sourcesSection(),
 			r.findingsSection(), r.notesSection(),
 		),
 		Flat: r.flat(),
 	}
-}
-
-// present leaves out the parts that have nothing to say.
-func present(sections ...document.Section) []document.Section {
-	var kept []document.Section
-	for _, section := range sections {
-		if len(section.Rows) > 0 || section.Note != "" {
-			kept = append(kept, section)
-		}
-	}
-	return kept
 }
 
 func (r Report) summarySection() document.Section {
@@ -303,7 +292,7 @@ func (r Report) flat() document.Table {
 
 func whole(value *float64) string { return number(int(*value)) }
 
-func percent(part float64) string { return strconv.FormatFloat(100*part, 'f', 1, 64) + " %" }
+func percent(part float64) string { return document.Percent(part) }
 
 // bar shows a share by length as well.
 func bar(part float64) string {

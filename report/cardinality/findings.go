@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/docker-telemetry/docker-telemetry/internal/document"
 )
 
 // The codes of findings. They are stable: each has a page in docs/findings, and scripts look for them.
@@ -336,18 +337,6 @@ func verdict(m Metric, findings []Finding) string {
 	return "nothing to do"
 }
 
-func counted(count int, what string) string {
-	if count == 1 {
-		return "1 " + what
-	}
-	return number(count) + " " + what + "s"
-}
+func counted(count int, what string) string { return document.Counted(count, what) }
 
-// number has its thousands apart.
-func number(value int) string {
-	text := strconv.Itoa(value)
-	for at := len(text) - 3; at > 0 && text[at-1] != '-'; at -= 3 {
-		text = text[:at] + "," + text[at:]
-	}
-	return text
-}
+func number(value int) string { return document.Number(value) }

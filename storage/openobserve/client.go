@@ -48,26 +48,30 @@ func (c *Client) SearchTraces(ctx context.Context, sql string, from, to time.Tim
 }
 
 func (c *Client) search(ctx context.Context, kind, sql string, from, to time.Time, size int) ([]map[string]any, error) {
+	var answer struct {
+		Hits []map[string]any `json:"hits"`
+	}
+	if err := c.ask(ctx, kind, sql, from, to, size, &answer); err != nil {
+		return nil, err
+	}
+	return answer.Hits, nil
+}
+
+func (c *Client) ask(ctx context.Context, kind, sql string, from, to time.Time, size int, into any) error {
 	body, err := json.Marshal(map[string]any{"query": map[string]any{
 		"sql": sql, "start_time": from.UnixMicro(), "end_time": to.UnixMicro(), "from": 0, "size": size,
 	}})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost,
 		c.BaseURL+"/api/"+c.Org+"/_search?type="+kind, bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.SetBasicAuth(c.User, c.Password)
-	var answer struct {
-		Hits []map[string]any `json:"hits"`
-	}
-	if err := c.do(request, &answer); err != nil {
-		return nil, err
-	}
-	return answer.Hits, nil
+	return c.do(request, into)
 }
 
 func (c *Client) do(request *http.Request, into any) error {

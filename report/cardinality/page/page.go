@@ -3,28 +3,21 @@
 package page
 
 import (
-	"crypto/sha256"
 	_ "embed"
-	"encoding/base64"
 	"fmt"
-	"html/template"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/docker-telemetry/docker-telemetry/report/cardinality"
 	"github.com/docker-telemetry/docker-telemetry/report/rules"
+	"github.com/docker-telemetry/docker-telemetry/report/sheet"
 )
 
 var (
 	//go:embed page.html.tmpl
 	layout string
-	//go:embed page.css
-	style string
 	//go:embed page.js
 	script string
-	//go:embed echarts/echarts.min.js
-	library string
 )
 
 // Point is how many series there were at a time.
@@ -36,21 +29,13 @@ type Point struct {
 // Write writes a report as a page. The history is of the same selection of series as the report, oldest first, with the report
 // itself as its last point; a line needs two. An error is one of the writer, after which what was written is not a page.
 func Write(out io.Writer, report cardinality.Report, history []Point) error {
-	return parts{style, library, script}.write(out, report, history)
+	return write(out, sheet.New(script), report, history)
 }
 
-// parts are what is the same in each page.
-type parts struct{ style, library, script string }
-
-func (p parts) write(out io.Writer, report cardinality.Report, history []Point) error {
-	parsed, err := template.New("page").Funcs(words()).Parse(layout)
-	if err != nil {
-		return err
-	}
-	return parsed.Execute(out, view{
+func write(out io.Writer, parts sheet.Parts, report cardinality.Report, history []Point) error {
+	return sheet.Execute(out, layout, words(), view{
 		Report: report, Findings: entries(report.Findings), Tiles: tiles(report), History: history,
-		Days: days(report), Data: newCharts(report, history),
-		Policy: p.policy(), Style: template.CSS(p.style), Library: template.JS(p.library), Script: template.JS(p.script),
+		Days: days(report), Data: newCharts(report, history), Frame: parts.Frame(),
 	})
 }
 
@@ -63,24 +48,7 @@ type view struct {
 	History  []Point
 	Data     charts
 
-	Policy  string
-	Style   template.CSS
-	Library template.JS
-	Script  template.JS
-}
-
-// policy lets run what is in this package, by its hash, and nothing else: a name that got past the escaping would be inert. The
-// charts set their styles through the DOM, which no policy forbids.
-func (p parts) policy() string {
-	return strings.Join([]string{
-		"default-src 'none'", "script-src " + hash(p.library) + " " + hash(p.script), "style-src " + hash(p.style), "img-src data:",
-		"base-uri 'none'", "form-action 'none'",
-	}, "; ")
-}
-
-func hash(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	sheet.Frame
 }
 
 // entry is a finding and what its rule needs.

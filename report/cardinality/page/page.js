@@ -2,39 +2,7 @@
 (() => {
   "use strict";
 
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const dark = matchMedia("screen and (prefers-color-scheme: dark)");
-
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
-  const number = (value) => value.toLocaleString("en");
-
-  // An element and not a string: ECharts takes a string for HTML.
-  function tip(title, lines) {
-    const box = document.createElement("div");
-    box.className = "tip";
-    box.appendChild(document.createElement("strong")).textContent = title;
-    for (const line of lines) {
-      box.appendChild(document.createElement("span")).textContent = line;
-    }
-    return box;
-  }
-
-  function base(about) {
-    const font = getComputedStyle(document.body).fontFamily;
-    return {
-      animation: false,
-      useUTC: true,
-      aria: { enabled: true, label: { description: about } },
-      textStyle: { fontFamily: font },
-      tooltip: {
-        confine: true,
-        transitionDuration: 0,
-        backgroundColor: colour("back"),
-        borderColor: colour("line"),
-        textStyle: { color: colour("text"), fontFamily: font },
-      },
-    };
-  }
+  const { data, colour, number, moment, tip, base, xAxis, chart } = frame;
 
   // The depth is that of a metric, of its labels, of their values.
   function tint(depth, found) {
@@ -86,12 +54,6 @@
     return option;
   }
 
-  function xAxis(option, axis) {
-    const line = { lineStyle: { color: colour("line") } };
-    option.grid = { left: 8, right: 24, top: 24, bottom: 8, outerBoundsMode: "same" };
-    option.xAxis = { axisLabel: { color: colour("quiet"), hideOverlap: true }, axisLine: line, axisTick: line, ...axis };
-  }
-
   function days(about) {
     const option = base(about);
     xAxis(option, { type: "category", data: data.days.map((day) => day.name) });
@@ -106,8 +68,6 @@
     }];
     return option;
   }
-
-  const moment = (milliseconds) => new Date(milliseconds).toISOString().slice(0, 16).replace("T", " ") + " UTC";
 
   function line(about) {
     const option = base(about);
@@ -128,21 +88,6 @@
       itemStyle: { color: colour("bar") },
     }];
     return option;
-  }
-
-  function chart(id, option) {
-    const place = document.getElementById(id);
-    if (!place) {
-      return;
-    }
-    const figure = place.closest("figure");
-    const about = figure.querySelector("figcaption").firstChild.textContent.trim();
-    figure.hidden = false;
-    const drawn = echarts.init(place, null, { renderer: "svg" });
-    const draw = () => drawn.setOption(option(about), true);
-    draw();
-    dark.addEventListener("change", draw);
-    new ResizeObserver(() => drawn.resize()).observe(place);
   }
 
   function copyBySelection(source) {
@@ -169,12 +114,6 @@
       setTimeout(() => { button.firstChild.textContent = "Copy"; }, 2000);
     });
   }
-
-  addEventListener("beforeprint", () => {
-    for (const details of document.querySelectorAll("details")) {
-      details.open = true;
-    }
-  });
 
   chart("chart-map", map);
   chart("chart-days", days);

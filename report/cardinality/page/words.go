@@ -6,8 +6,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker-telemetry/docker-telemetry/internal/document"
 	"github.com/docker-telemetry/docker-telemetry/internal/escape"
 	"github.com/docker-telemetry/docker-telemetry/report/cardinality"
+	"github.com/docker-telemetry/docker-telemetry/report/sheet"
 )
 
 // words are what the layout calls. Nothing of a store goes into the page but through shown, sentence or lines.
@@ -20,35 +22,9 @@ func words() template.FuncMap {
 	}
 }
 
-const (
-	// A store takes values of kilobytes; nobody reads them to the end.
-	longestValue = 200
-	// A sentence names a few of them.
-	longestSentence = 600
-)
+func shown(value string) string { return sheet.Shown(value) }
 
-// shown is a value of the store as the page shows it.
-func shown(value string) string {
-	if value == "" {
-		return "(empty)"
-	}
-	return escape.Text(cut(value, longestValue))
-}
-
-// sentence is a text of the report, which may hold values of the store.
-func sentence(text string) string { return escape.Text(cut(text, longestSentence)) }
-
-// cut ends a text after so many characters.
-func cut(text string, most int) string {
-	count := 0
-	for at := range text {
-		if count == most {
-			return text[:at] + "…"
-		}
-		count++
-	}
-	return text
-}
+func sentence(text string) string { return sheet.Sentence(text) }
 
 // lines keeps the line ends of a text, and nothing else that moves what a reader sees.
 func lines(text string) string {
@@ -59,14 +35,7 @@ func lines(text string) string {
 	return strings.Join(split, "\n")
 }
 
-// number has its thousands apart.
-func number(value int) string {
-	text := strconv.Itoa(value)
-	for at := len(text) - 3; at > 0 && text[at-1] != '-'; at -= 3 {
-		text = text[:at] + "," + text[at:]
-	}
-	return text
-}
+func number(value int) string { return document.Number(value) }
 
 func signed(value int) string {
 	if value > 0 {
@@ -75,18 +44,11 @@ func signed(value int) string {
 	return number(value)
 }
 
-func percent(part float64) string { return strconv.FormatFloat(100*part, 'f', 1, 64) + " %" }
+func percent(part float64) string { return document.Percent(part) }
 
-func size(value float64) string {
-	const step = 1000
-	units := []string{"B", "kB", "MB", "GB"}
-	for value >= step && len(units) > 1 {
-		value, units = value/step, units[1:]
-	}
-	return strconv.FormatFloat(value, 'f', 1, 64) + " " + units[0]
-}
+func size(value float64) string { return document.Size(value) }
 
-func moment(at time.Time) string { return at.UTC().Format("2006-01-02 15:04") + " UTC" }
+func moment(at time.Time) string { return sheet.Moment(at) }
 
 // window names the whole days whose series are counted.
 func window(from, to time.Time) string {

@@ -31,6 +31,7 @@ var ErrNoProgram = errors.New("no VictoriaMetrics is named: " + Hint)
 type Store struct {
 	URL  string // what stands before /api/v1
 	HTTP *http.Client
+	Data string // the folder that it writes to
 
 	dir    string
 	end    context.CancelFunc
@@ -53,7 +54,7 @@ func Start(ctx context.Context, parent string, flags ...string) (*Store, error) 
 		return nil, err
 	}
 	ctx, end := context.WithCancel(ctx)
-	s := &Store{URL: "http://" + address, HTTP: &http.Client{Transport: &http.Transport{}}, dir: dir, end: end, exited: make(chan struct{})}
+	s := &Store{URL: "http://" + address, HTTP: &http.Client{Transport: &http.Transport{}}, Data: filepath.Join(dir, "data"), dir: dir, end: end, exited: make(chan struct{})}
 	err = s.run(ctx, program, address, flags)
 	if err == nil {
 		err = s.ready(ctx)
@@ -82,7 +83,7 @@ func (s *Store) run(ctx context.Context, program, address string, flags []string
 	}
 	defer log.Close()
 	cmd := exec.CommandContext(ctx, program, append([]string{
-		"-httpListenAddr=" + address, "-storageDataPath=" + filepath.Join(s.dir, "data"), "-retentionPeriod=14d",
+		"-httpListenAddr=" + address, "-storageDataPath=" + s.Data, "-retentionPeriod=14d",
 		"-search.maxSeries=20000000", "-search.maxLabelsAPIDuration=120s", "-loggerLevel=WARN",
 	}, flags...)...)
 	cmd.Stdout, cmd.Stderr = log, log
