@@ -368,7 +368,11 @@ func (a *analysis) others() []Other {
 			list = append(list, Other{"OpenObserve's write-ahead log", *m.LogsWAL, Reported, "now"})
 		}
 		for name, buffer := range m.Buffers {
-			list = append(list, Other{"buffer of the agent's " + name, buffer.Bytes, Reported, "now; it takes " + size(buffer.Most) + " at most"})
+			over := "now; in memory"
+			if buffer.Most > 0 {
+				over = "now; it takes " + size(buffer.Most) + " at most"
+			}
+			list = append(list, Other{"buffer of the agent's " + name, buffer.Bytes, Reported, over})
 		}
 	}
 	slices.SortFunc(list, func(a, b Other) int { return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Name, b.Name)) })

@@ -112,8 +112,9 @@ func laptop() *metricsStore {
 				value(10e9, named, "vm_total_disk_space_bytes", "path", "/storage"), value(1, named, "vm_snapshots"),
 			},
 			"vector_buffer": {
-				value(90e6, named, "vector_buffer_size_bytes", "component_id", "agg_logs"),
-				value(100e6, named, "vector_buffer_max_size_bytes", "component_id", "agg_logs"), value(3e6, named, "zo_ingest_wal_used_bytes"),
+				value(90e6, named, "vector_buffer_size_bytes", "component_id", "agg_logs", "job", "vector-agent"),
+				value(100e6, named, "vector_buffer_max_size_bytes", "component_id", "agg_logs", "job", "vector-agent"),
+				value(5e6, named, "vector_buffer_size_bytes", "component_id", "openobserve", "job", "vector-aggregator"), value(3e6, named, "zo_ingest_wal_used_bytes"),
 			},
 			"min(tfirst_over_time(vm_app_uptime_seconds[": one(unix(now().AddDate(0, 0, -20))),
 			"vm_rows_added_to_storage_total[3600s]":       one(250_000),

@@ -41,7 +41,7 @@ type MetricsHeld struct {
 
 	// Sizes and LogSizes are the bytes of the stores over the horizon; OpenObserve's are without its index.
 	Sizes, LogSizes []victoriametrics.Point
-	// Buffers are the bytes of each buffer of the agent, with the most that it takes.
+	// Buffers are the bytes of each buffer of the agent, with the most that it takes, 0 for one in memory.
 	Buffers  map[string]Buffer
 	LogsWAL  *float64
 	Series   uint64 // of the day
@@ -168,7 +168,8 @@ func (m *MetricsHeld) takeOther(sample victoriametrics.Sample) {
 		return
 	}
 	name := sample.Labels["component_id"]
-	if name == "" {
+	// An aggregator has buffers as well, in memory.
+	if name == "" || sample.Labels["job"] != "vector-agent" {
 		return
 	}
 	if m.Buffers == nil {
