@@ -103,8 +103,12 @@ func packed(text string, without int) http.HandlerFunc {
 	}
 }
 
+// noUsage is that of a store which started just now: after a week without a query a metric would be one that nobody reads.
+func noUsage() string {
+	return fmt.Sprintf(`{"status":"success","statsCollectedSince":%d,"records":[]}`, time.Now().Unix())
+}
+
 const (
-	noUsage   = `{"status":"success","statsCollectedSince":1795387549,"records":[]}`
 	noQueries = `{"status":"ok","topByCount":[]}`
 	noTypes   = `{"status":"success","data":{}}`
 	noSamples = `{"status":"success","data":{"resultType":"vector","result":[]}}`
@@ -140,7 +144,7 @@ func (a answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text, known := map[string]string{
-		pathUsage: noUsage, pathQueries: noQueries, pathTypes: noTypes, pathStatus: aDay(), pathSeries: theSeries(), pathQuery: noSamples,
+		pathUsage: noUsage(), pathQueries: noQueries, pathTypes: noTypes, pathStatus: aDay(), pathSeries: theSeries(), pathQuery: noSamples,
 	}[r.URL.Path]
 	if !known {
 		http.NotFound(w, r)
@@ -246,7 +250,7 @@ func TestReportOnAHostileStore(t *testing.T) {
 		{name: "silence in the list", store: answers{pathSeries: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}, limits: quick, says: "limit of 2s for its first byte"},
 		{name: "claims more", store: answers{pathSeries: claims(1<<20, theSeries())}, says: "ends too early|unexpected EOF"},
 		{name: "claims less", store: answers{pathSeries: claims(100, theSeries())}, says: "broken at byte 100: it ends too early"},
-		{name: "claims more of the usage", store: answers{pathUsage: claims(1<<20, noUsage)}, answered: true, about: "what queries have read: .*unexpected EOF"},
+		{name: "claims more of the usage", store: answers{pathUsage: claims(1<<20, noUsage())}, answered: true, about: "what queries have read: .*unexpected EOF"},
 		{name: "broken in the middle", store: answers{pathSeries: says(listBegins + oneSeries(1) + "," + oneSeries(2) + `,{"a":]}`)}, says: "broken at byte"},
 		{name: "cut off", store: answers{pathSeries: says(listBegins + oneSeries(1) + "," + oneSeries(2)[:20])}, says: "it ends too early"},
 		{name: "page after the list", store: answers{pathSeries: says(theSeries() + "<html>")}, says: "something follows"},
