@@ -3,9 +3,6 @@
 package e2e
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -180,24 +177,7 @@ func TestRotateKilled(t *testing.T) {
 // killAt ends a command and all it started with SIGKILL when its progress first says a word.
 func (e *env) killAt(moment string, args ...string) {
 	e.t.Helper()
-	ctx, cancel := context.WithTimeout(e.t.Context(), 2*time.Minute)
-	defer cancel()
-	cmd := e.command(ctx, append([]string{"docker", "telemetry", "--name", e.name, "--progress", "plain"}, args...)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	stderr, err := cmd.StderrPipe()
-	assert.NilError(e.t, err)
-	assert.NilError(e.t, cmd.Start())
-	var said bytes.Buffer
-	sent := false
-	for lines := bufio.NewScanner(stderr); lines.Scan(); {
-		said.WriteString(lines.Text() + "\n")
-		if !sent && strings.Contains(lines.Text(), moment) {
-			sent = true
-			assert.NilError(e.t, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
-		}
-	}
-	_ = cmd.Wait()
-	assert.Assert(e.t, sent, "never said %q:\n%s", moment, said.String())
+	e.signalAt(moment, syscall.SIGKILL, args...)
 }
 
 // A volume from an earlier life must be recognised by its stores' refusal, at once and with what helps, and that must help.

@@ -46,9 +46,22 @@ func TestInterrupted(t *testing.T) {
 // requires the exit that belongs to the signal.
 func (e *env) upUntil(moment string, signal syscall.Signal) {
 	e.t.Helper()
+	code, said := e.signalAt(moment, signal, "up", "--port", strconv.Itoa(e.port))
+	if signal == syscall.SIGKILL {
+		return
+	}
+	assert.Equal(e.t, code, 130, "after %q:\n%s", moment, said)
+	assert.Assert(e.t, strings.Contains(said, "interrupted: "), said)
+	assert.Assert(e.t, strings.Contains(said, "hint: docker telemetry --name "+e.name+" up finishes it"), said)
+}
+
+// signalAt starts a command, sends a signal to its process group when its progress first says a word, and returns its exit
+// code and what it said.
+func (e *env) signalAt(moment string, signal syscall.Signal, args ...string) (code int, output string) {
+	e.t.Helper()
 	ctx, cancel := context.WithTimeout(e.t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := e.command(ctx, "docker", "telemetry", "--name", e.name, "--progress", "plain", "up", "--port", strconv.Itoa(e.port))
+	cmd := e.command(ctx, append([]string{"docker", "telemetry", "--name", e.name, "--progress", "plain"}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stderr, err := cmd.StderrPipe()
 	assert.NilError(e.t, err)
@@ -62,14 +75,9 @@ func (e *env) upUntil(moment string, signal syscall.Signal) {
 			assert.NilError(e.t, syscall.Kill(-cmd.Process.Pid, signal))
 		}
 	}
-	err = cmd.Wait()
+	_ = cmd.Wait()
 	assert.Assert(e.t, sent, "never said %q:\n%s", moment, said.String())
-	if signal == syscall.SIGKILL {
-		return
-	}
-	assert.Equal(e.t, cmd.ProcessState.ExitCode(), 130, "%v after %q:\n%s", err, moment, said.String())
-	assert.Assert(e.t, strings.Contains(said.String(), "interrupted: "), said.String())
-	assert.Assert(e.t, strings.Contains(said.String(), "hint: docker telemetry --name "+e.name+" up finishes it"), said.String())
+	return cmd.ProcessState.ExitCode(), said.String()
 }
 
 // Six `up` at once must end as one: all succeed, each component is there once.

@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -165,21 +164,11 @@ func (w trusting) allow(ctx context.Context, a *app, question string) error {
 	if !a.deps.stdinTerminal() {
 		return &usageError{err: errors.New("nobody can be asked here"), advice: "add --yes"}
 	}
-	fmt.Fprintf(a.deps.stderr, "%s [y/N] ", question)
-	answer := make(chan string, 1)
-	go func() {
-		line, _ := bufio.NewReader(a.deps.stdin).ReadString('\n')
-		answer <- strings.ToLower(strings.TrimSpace(line))
-	}()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case word := <-answer:
-		if word == "y" || word == "yes" {
-			return nil
-		}
+	agreed, err := a.ask(ctx, question)
+	if err == nil && !agreed {
 		return &stack.Error{Text: "nothing was changed"}
 	}
+	return err
 }
 
 // each changes every store, looks whether that took, and prints the manual steps where it did not.

@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -86,21 +85,11 @@ func (a *app) confirm(ctx context.Context, yes bool, question, otherwise string)
 	if yes || !a.deps.stdinTerminal() {
 		return nil
 	}
-	fmt.Fprintf(a.deps.stderr, "%s [y/N] ", question)
-	answer := make(chan string, 1)
-	go func() {
-		line, _ := bufio.NewReader(a.deps.stdin).ReadString('\n')
-		answer <- strings.ToLower(strings.TrimSpace(line))
-	}()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case word := <-answer:
-		if word == "y" || word == "yes" {
-			return nil
-		}
+	agreed, err := a.ask(ctx, question)
+	if err == nil && !agreed {
 		return &stack.Error{Text: "nothing was removed", Advice: otherwise}
 	}
+	return err
 }
 
 func downLeft(ctx context.Context, name string, err error) error {

@@ -104,12 +104,7 @@ func (c *Collected) note(err error, what string) bool {
 	if err == nil {
 		return true
 	}
-	reason := err.Error()
-	var answer *victoriametrics.StatusError
-	if errors.As(err, &answer) && answer.Missing() {
-		reason = "this store does not tell"
-	}
-	c.Notes = append(c.Notes, what+": "+reason)
+	c.Notes = append(c.Notes, what+": "+victoriametrics.Reason(err))
 	return false
 }
 

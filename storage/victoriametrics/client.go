@@ -90,6 +90,15 @@ func (e *StatusError) Missing() bool {
 	return e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed || e.Status == http.StatusNotImplemented
 }
 
+// Reason says in a report why something of a store is not in it.
+func Reason(err error) string {
+	var answer *StatusError
+	if errors.As(err, &answer) && answer.Missing() {
+		return "this store does not tell"
+	}
+	return err.Error()
+}
+
 // LimitError is an answer that is larger than what was allowed for it.
 type LimitError struct {
 	What  string // "bytes", "values", "series", "bytes of one series", "levels of nesting"
