@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/document"
+	"github.com/docker-telemetry/docker-telemetry/report/shape"
 )
 
 // shownLabels of each metric: those that save the most. A report of one metric shows all.
@@ -158,7 +159,7 @@ func (r Report) labelsSection() document.Section {
 	for _, m := range r.Metrics {
 		shown := 0
 		for _, label := range m.Labels {
-			if len(r.Metrics) > 1 && (shown == shownLabels || label.Saved == 0 && label.Shape == Plain) {
+			if len(r.Metrics) > 1 && (shown == shownLabels || label.Saved == 0 && label.Shape == shape.Plain) {
 				continue
 			}
 			shown++
