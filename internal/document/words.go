@@ -1,6 +1,10 @@
 package document
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // Number has its thousands apart.
 func Number(value int) string {
@@ -33,6 +37,33 @@ func Size(bytes float64) string {
 		bytes, units = bytes/step, units[1:]
 	}
 	return strconv.FormatFloat(bytes, 'f', 1, 64) + " " + units[0]
+}
+
+// Bar is a part of 1 that shows by its length as well.
+func Bar(part float64) string {
+	const cells = 10
+	text := fmt.Sprintf("%5.1f %%", 100*part)
+	eighths := int(part*cells*8 + 0.5)
+	if eighths <= 0 {
+		return text
+	}
+	text += " " + strings.Repeat("█", eighths/8)
+	if rest := eighths % 8; rest > 0 {
+		text += string([]rune("▏▎▍▌▋▊▉")[rest-1])
+	}
+	return text
+}
+
+// Short ends a text after so many characters.
+func Short(text string, most int) string {
+	count := 0
+	for at := range text {
+		if count == most {
+			return text[:at] + "…"
+		}
+		count++
+	}
+	return text
 }
 
 // Present leaves out the sections that have nothing to say.

@@ -85,7 +85,7 @@ func (r Report) metricsSection() document.Section {
 	}
 	for _, m := range r.Metrics {
 		section.Rows = append(section.Rows, []string{
-			m.Name, number(m.Series), bar(m.Share), m.Change(), estimate(m.SamplesPerSecond), read(m, r.At), few(m.Jobs), m.Verdict,
+			m.Name, number(m.Series), document.Bar(m.Share), m.Change(), estimate(m.SamplesPerSecond), read(m, r.At), few(m.Jobs), m.Verdict,
 		})
 	}
 	return section
@@ -197,10 +197,7 @@ func shorten(values []string) []string {
 	const most = 40
 	short := make([]string, 0, len(values))
 	for _, value := range values {
-		if runes := []rune(value); len(runes) > most {
-			value = string(runes[:most]) + "…"
-		}
-		short = append(short, value)
+		short = append(short, document.Short(value, most))
 	}
 	return short
 }
@@ -242,7 +239,7 @@ func (r Report) sourcesSection() document.Section {
 		Table: document.Table{Header: []string{"label", "value", "series", "share"}, Right: []int{2}},
 	}
 	for _, source := range r.Sources {
-		section.Rows = append(section.Rows, []string{source.Label, source.Value, number(source.Series), bar(source.Share)})
+		section.Rows = append(section.Rows, []string{source.Label, source.Value, number(source.Series), document.Bar(source.Share)})
 	}
 	return section
 }
@@ -294,18 +291,3 @@ func (r Report) flat() document.Table {
 func whole(value *float64) string { return number(int(*value)) }
 
 func percent(part float64) string { return document.Percent(part) }
-
-// bar shows a share by length as well.
-func bar(part float64) string {
-	const cells = 10
-	text := fmt.Sprintf("%5.1f %%", 100*part)
-	eighths := int(part*cells*8 + 0.5)
-	if eighths <= 0 {
-		return text
-	}
-	text += " " + strings.Repeat("█", eighths/8)
-	if rest := eighths % 8; rest > 0 {
-		text += string([]rune("▏▎▍▌▋▊▉")[rest-1])
-	}
-	return text
-}
