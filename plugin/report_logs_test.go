@@ -131,19 +131,32 @@ func TestReportLogsEnds(t *testing.T) {
 		{"fields enough", cardinalityOptions{from: logsFrom(t, good), maxFields: 3}, exitFindings, `4 fields of "docker" are more than --max-fields 3`, "", true},
 		{"fields few enough", cardinalityOptions{from: logsFrom(t, good), maxFields: 4}, exitDone, "", "", true},
 		{
-			"a part", cardinalityOptions{from: logsFrom(t, logsServer(t, "docker", map[string]http.HandlerFunc{"GROUP BY": says(`{"hits":[],"is_partial":true}`)})), maxFields: 3},
+			"a part",
+			cardinalityOptions{
+				from: logsFrom(t, logsServer(t, "docker", map[string]http.HandlerFunc{"GROUP BY": says(`{"hits":[],"is_partial":true}`)})), maxFields: 3,
+			},
 			exitUnchecked, "the report is not complete", "--since 1h", true,
 		},
 		{
-			"a store that is full", cardinalityOptions{from: logsFrom(t, logsServer(t, "docker", map[string]http.HandlerFunc{"approx": refuses(503, `{"message":"Memory table overflow"}`)}))},
+			"a store that is full",
+			cardinalityOptions{from: logsFrom(t, logsServer(t, "docker", map[string]http.HandlerFunc{"approx": refuses(503, `{"message":"Memory table overflow"}`)}))},
 			exitUnchecked, "the report is not complete", "", true,
 		},
 		{
-			"an answer that is none", cardinalityOptions{from: logsFrom(t, logsServer(t, "docker", map[string]http.HandlerFunc{"approx": says("<html>")}))},
+			"an answer that is none",
+			cardinalityOptions{from: logsFrom(t, logsServer(t, "docker", map[string]http.HandlerFunc{"approx": says("<html>")}))},
 			exitUnchecked, "the report is not complete", "", true,
 		},
-		{"no log-in", cardinalityOptions{from: storeOptions{url: good.URL + "/oo"}}, exitUnchecked, "the store of logs cannot be read: OpenObserve answered 401: Unauthorized Access", "--user and --password-file", false},
-		{"another path", cardinalityOptions{from: storeOptions{url: good.URL, user: "root@telemetry.local", passwordFile: fileWith(t, aToken)}}, exitUnchecked, "answered 404", "what stands before /api", false},
+		{
+			"no log-in",
+			cardinalityOptions{from: storeOptions{url: good.URL + "/oo"}},
+			exitUnchecked, "the store of logs cannot be read: OpenObserve answered 401: Unauthorized Access", "--user and --password-file", false,
+		},
+		{
+			"another path",
+			cardinalityOptions{from: storeOptions{url: good.URL, user: "root@telemetry.local", passwordFile: fileWith(t, aToken)}},
+			exitUnchecked, "answered 404", "what stands before /api", false,
+		},
 		{"nobody", cardinalityOptions{from: storeOptions{url: gone.URL}}, exitUnchecked, "connection refused", "curl " + gone.URL + "/healthz", false},
 		{"its password", cardinalityOptions{from: storeOptions{url: good.URL, passwordFile: "nowhere"}}, exitUsage, "--password-file: ", "", false},
 	} {

@@ -73,7 +73,7 @@ func (a *analysis) stream(seen StreamSeen) Stream {
 	s := Stream{
 		Store: seen.Kind, Name: seen.Name, Complete: !seen.Partial, Share: share(seen.Records, a.records),
 		KeptRecords: seen.Held.Records, OriginalBytes: seen.Original, StoredBytes: seen.Stored, IndexBytes: seen.Index,
-		FieldCount: max(seen.Held.Fields, len(seen.Columns)), Columns: len(seen.Columns), Sampled: seen.Sampled,
+		FieldCount: max(seen.Fields, len(seen.Columns)), Columns: len(seen.Columns), Sampled: seen.Sampled,
 		ServiceField: seen.By, Services: []Service{}, Fields: []Field{},
 	}
 	if seen.Looked {
@@ -98,7 +98,7 @@ func (a *analysis) stream(seen StreamSeen) Stream {
 	used, all := 0, seen.Looked
 	for _, column := range seen.Columns {
 		all = all && column.Counted
-		if column.FieldCount.Records == 0 {
+		if column.Records == 0 {
 			continue
 		}
 		used++
@@ -116,7 +116,7 @@ func (a *analysis) stream(seen StreamSeen) Stream {
 
 func (a *analysis) field(seen FieldSeen) Field {
 	f := Field{
-		Name: seen.Name, Type: seen.Type, Records: seen.FieldCount.Records, Values: seen.Values,
+		Name: seen.Name, Type: seen.Type, Records: seen.Records, Values: seen.Values,
 		Shape: shape.Of(seen.Samples), Sampled: len(seen.Samples), Samples: []string{},
 	}
 	size := 0

@@ -260,7 +260,7 @@ func (l *looking) groups(ctx context.Context) {
 func (s *StreamSeen) first(names []string, ofType string) string {
 	for _, name := range names {
 		has := func(f FieldSeen) bool {
-			return f.Name == name && f.FieldCount.Records > 0 && (ofType == "" || f.Type == ofType)
+			return f.Name == name && f.Records > 0 && (ofType == "" || f.Type == ofType)
 		}
 		if slices.ContainsFunc(s.Columns, has) {
 			return name

@@ -10,15 +10,15 @@ import (
 const leastFamily = 10
 
 // families finds fields whose names differ in ids only. A record that has ids as keys, such as {"users": {"17": ...}}, becomes
-// fields users_17_..., of which each id makes new ones. The function returned tells whether a name is of a family.
-func families(names []string) ([]Family, func(name string) bool) {
+// fields users_17_..., of which each id makes new ones. The function tells whether a name is of one that was found.
+func families(names []string) (found []Family, member func(name string) bool) {
 	counts := map[string]int{}
 	for _, name := range names {
 		if family, is := familyOf(name); is {
 			counts[family]++
 		}
 	}
-	found := []Family{}
+	found = []Family{}
 	for name, fields := range counts {
 		if fields >= leastFamily {
 			found = append(found, Family{name, fields})

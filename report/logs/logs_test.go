@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -148,12 +149,11 @@ func (s *store) Groups(_ context.Context, _, name, by, text string, _, _ time.Ti
 	return list[:min(most, len(list))], s.partial, nil
 }
 
-func (s *store) Newest(_ context.Context, _, name, field string, _, _ time.Time, most int) ([]map[string]openobserve.Value, bool, error) {
+func (s *store) Newest(_ context.Context, _, name, field string, _, _ time.Time, most int) (newest []map[string]openobserve.Value, partial bool, err error) {
 	one, err := s.ask("newest", name)
 	if err != nil {
 		return nil, false, err
 	}
-	var newest []map[string]openobserve.Value
 	for _, r := range slices.Backward(one.records) {
 		values := map[string]openobserve.Value{}
 		for name, value := range r {
@@ -178,9 +178,9 @@ func docker(records int) *stream {
 	}
 	for i := range records {
 		r := record{
-			"_timestamp": fmt.Sprint(1795600000000000 + i), "service": "shop", "source": "docker", "message": fmt.Sprintf("order %d was sent to its customer", i),
-			"request_id": fmt.Sprintf("%08x-2b6c-4f0e-9a53-0d4e6f7a8b9c", i*7919), "status": fmt.Sprint(200 + i%3), "seconds": fmt.Sprintf("0.%d", i%50),
-			"ok": fmt.Sprint(i%2 == 0), "trace_id": fmt.Sprintf("%032x", i*104729),
+			"_timestamp": strconv.Itoa(1795600000000000 + i), "service": "shop", "source": "docker", "message": fmt.Sprintf("order %d was sent to its customer", i),
+			"request_id": fmt.Sprintf("%08x-2b6c-4f0e-9a53-0d4e6f7a8b9c", i*7919), "status": strconv.Itoa(200 + i%3), "seconds": fmt.Sprintf("0.%d", i%50),
+			"ok": strconv.FormatBool(i%2 == 0), "trace_id": fmt.Sprintf("%032x", i*104729),
 		}
 		if i%4 == 0 {
 			r["customer"] = fmt.Sprintf("ann%d@example.org", i%40)
@@ -335,8 +335,8 @@ func TestWhatIsNoFinding(t *testing.T) {
 	s := &stream{Held: openobserve.Held{Kind: logs.Logs, Name: "quiet"}}
 	for i := range 1000 {
 		s.records = append(s.records, record{
-			"_timestamp": fmt.Sprint(1795600000000000 + i), "message": fmt.Sprintf("%032x", i*7919), "trace_id": fmt.Sprintf("%032x", i*7919),
-			"error": fmt.Sprintf("dial of attempt %d was refused", i), "port": fmt.Sprint(i % 300), "version": fmt.Sprintf("10.0.0.%d", i%20),
+			"_timestamp": strconv.Itoa(1795600000000000 + i), "message": fmt.Sprintf("%032x", i*7919), "trace_id": fmt.Sprintf("%032x", i*7919),
+			"error": fmt.Sprintf("dial of attempt %d was refused", i), "port": strconv.Itoa(i % 300), "version": fmt.Sprintf("10.0.0.%d", i%20),
 		})
 	}
 	for i := range 2 { // as the version of a program looks like
@@ -356,6 +356,7 @@ func TestEmptyStore(t *testing.T) {
 
 func TestStoreThatFails(t *testing.T) {
 	refused := &openobserve.StatusError{Status: http.StatusServiceUnavailable, Message: "Memory table overflow"}
+	gone := &openobserve.StatusError{Status: http.StatusBadRequest, Message: "Search stream not found: docker"}
 	slow := &url.Error{Op: "Post", URL: "https://localhost/openobserve/api/default/_search", Err: context.DeadlineExceeded}
 	for _, tc := range []struct {
 		name string
@@ -364,7 +365,7 @@ func TestStoreThatFails(t *testing.T) {
 	}{
 		{"lists no traces", map[string]error{"held traces": refused}, "the streams of traces: OpenObserve answered 503: Memory table overflow"},
 		{"no schema", map[string]error{"fields docker": refused}, "the fields of docker: OpenObserve answered 503: Memory table overflow"},
-		{"a stream that is gone", map[string]error{"distinct docker": &openobserve.StatusError{Status: 400, Message: "Search stream not found: docker"}}, "values by field of docker: OpenObserve answered 400: Search stream not found: docker"},
+		{"a stream that is gone", map[string]error{"distinct docker": gone}, "values by field of docker: OpenObserve answered 400: Search stream not found: docker"},
 		{"out of time", map[string]error{"distinct docker": slow}, "values by field of docker: no answer in time"},
 		{"no sample", map[string]error{"newest": refused}, "a sample of docker: OpenObserve answered 503: Memory table overflow"},
 		{"no groups", map[string]error{"groups": errors.New("broken")}, "who writes of docker: broken"},

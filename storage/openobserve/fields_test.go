@@ -18,7 +18,10 @@ func TestFields(t *testing.T) {
 		name, answer string
 		want         []openobserve.Field
 	}{
-		{"all", `{"schema":[{"name":"_timestamp","type":"Int64"},{"name":"a","type":"Utf8"}],"settings":{"defined_schema_fields":[]}}`, []openobserve.Field{{Name: "_timestamp", Type: "Int64"}, {Name: "a", Type: "Utf8"}}},
+		{
+			"all", `{"schema":[{"name":"_timestamp","type":"Int64"},{"name":"a","type":"Utf8"}],"settings":{"defined_schema_fields":[]}}`,
+			[]openobserve.Field{{Name: "_timestamp", Type: "Int64"}, {Name: "a", Type: "Utf8"}},
+		},
 		{
 			"a user-defined schema", `{"schema":[{"name":"_timestamp","type":"Int64"},{"name":"a","type":"Utf8"},{"name":"b","type":"Utf8"}],"settings":{"defined_schema_fields":["b"]}}`,
 			[]openobserve.Field{{Name: "_timestamp", Type: "Int64"}, {Name: "b", Type: "Utf8"}},
