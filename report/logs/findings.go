@@ -53,10 +53,10 @@ func rank(findings []Finding) {
 func ofStream(s Stream) []Finding {
 	var found []Finding
 	for _, field := range s.Fields {
-		if field.Person >= leastPersonal {
+		switch {
+		case field.Person >= leastPersonal:
 			found = append(found, personal(s, field))
-		}
-		if field.endless() {
+		case field.endless():
 			found = append(found, unbounded(s, field))
 		}
 	}
@@ -84,10 +84,11 @@ func (s Stream) used() string {
 	return ", " + number(*s.UsedFields) + " in the records of the time"
 }
 
-// endless: its values look like ids, or nearly each record has its own. Texts are what logs are for.
+// endless: its values look like ids, or nearly each record has its own. Texts are what logs are for, and a number with a fraction
+// was measured.
 func (f Field) endless() bool {
 	switch {
-	case f.Values < worthValues || f.structural() || f.Shape == shape.Text || f.Shape == shape.SQL:
+	case f.Values < worthValues || f.structural() || f.Shape == shape.Text || f.Shape == shape.SQL || f.Type == "Float64":
 		return false
 	case f.Shape.Unbounded():
 		return true

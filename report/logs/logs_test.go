@@ -179,7 +179,7 @@ func docker(records int) *stream {
 	for i := range records {
 		r := record{
 			"_timestamp": strconv.Itoa(1795600000000000 + i), "service": "shop", "source": "docker", "message": fmt.Sprintf("order %d was sent to its customer", i),
-			"request_id": fmt.Sprintf("%08x-2b6c-4f0e-9a53-0d4e6f7a8b9c", i*7919), "status": strconv.Itoa(200 + i%3), "seconds": fmt.Sprintf("0.%d", i%50),
+			"request_id": fmt.Sprintf("%08x-2b6c-4f0e-9a53-0d4e6f7a8b9c", i*7919), "status": strconv.Itoa(200 + i%3), "seconds": fmt.Sprintf("0.%d", i),
 			"ok": strconv.FormatBool(i%2 == 0), "trace_id": fmt.Sprintf("%032x", i*104729),
 		}
 		if i%4 == 0 {
