@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/docker-telemetry/docker-telemetry/storage/openobserve"
@@ -134,12 +135,13 @@ func reason(err error) string {
 func (c *Collected) look(ctx context.Context, store Store, streams []StreamSeen) {
 	all := make([]looking, len(streams))
 	var done sync.WaitGroup
+	var slow atomic.Bool
 	turn := make(chan struct{}, atOnce)
 	for i := range streams {
 		done.Go(func() {
 			turn <- struct{}{}
 			defer func() { <-turn }()
-			all[i] = looking{store: store, request: c.Request, stream: &streams[i]}
+			all[i] = looking{store: store, request: c.Request, stream: &streams[i], slow: &slow}
 			all[i].look(ctx)
 		})
 	}
@@ -156,16 +158,25 @@ type looking struct {
 	request Request
 	stream  *StreamSeen
 	notes   []string
+	// slow is of all streams: who waits for a store that is out of breath should not do so for each.
+	slow *atomic.Bool
 }
 
-// errPartial is an answer that is not of all records.
-var errPartial = errors.New("a part of the store did not answer")
+var (
+	// errPartial is an answer that is not of all records.
+	errPartial = errors.New("a part of the store did not answer")
+	errSlow    = errors.New("not asked: the store did not answer another question in time")
+)
 
 // ok notes what could not be told. What a part of the store answers is of use all the same: ok is false for nothing at all.
 func (l *looking) ok(what string, partial bool, err error) bool {
 	told := err == nil
 	if told && partial {
 		err = errPartial
+	}
+	var late interface{ Timeout() bool }
+	if errors.As(err, &late) && late.Timeout() {
+		l.slow.Store(true)
 	}
 	if err != nil {
 		l.notes = append(l.notes, what+" of "+l.stream.Name+": "+reason(err))
@@ -176,6 +187,10 @@ func (l *looking) ok(what string, partial bool, err error) bool {
 
 func (l *looking) look(ctx context.Context) {
 	s := l.stream
+	if l.slow.Load() {
+		l.ok("records and fields", false, errSlow)
+		return
+	}
 	fields, err := l.store.Fields(ctx, s.Kind, s.Name)
 	if !l.ok("the fields", false, err) {
 		return
@@ -200,7 +215,7 @@ func (l *looking) count(ctx context.Context, fields []openobserve.Field) bool {
 		chunk := fields[at:min(at+together, len(fields))]
 		found, err := l.store.Distinct(ctx, s.Kind, s.Name, chunk, l.request.From, l.request.To)
 		if !l.ok("values by field", found.Partial, err) {
-			continue
+			break // the others would fail as well
 		}
 		s.Looked = true
 		s.Records = max(s.Records, found.Records) // new ones come meanwhile

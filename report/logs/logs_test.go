@@ -392,6 +392,22 @@ func TestStoreThatFails(t *testing.T) {
 	assert.ErrorIs(t, err, context.Canceled)
 }
 
+// Whoever waits for a store that is out of breath should not do so for each of its streams.
+func TestSlowStoreIsLeftAlone(t *testing.T) {
+	s := &store{fail: map[string]error{"distinct": &url.Error{Op: "Post", URL: "https://localhost/", Err: context.DeadlineExceeded}}}
+	for i := range 20 {
+		s.streams = append(s.streams, &stream{Held: openobserve.Held{Kind: logs.Logs, Name: fmt.Sprintf("s%d", i)}, records: []record{{"a": "b"}}})
+	}
+	report := reportOf(t, s)
+	assert.Assert(t, !report.Complete)
+	assert.Equal(t, len(report.Notes), 20)
+	// Four are asked at a time.
+	assert.Assert(t, s.asked["distinct"] <= 8, "%d", s.asked["distinct"])
+	assert.Assert(t, slices.ContainsFunc(report.Notes, func(note string) bool {
+		return strings.HasPrefix(note, "records and fields of s") && strings.HasSuffix(note, ": not asked: the store did not answer another question in time")
+	}), "%q", report.Notes)
+}
+
 // Counts of a part are too low, and are said to be.
 func TestPartial(t *testing.T) {
 	s := little()
