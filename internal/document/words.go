@@ -66,6 +66,18 @@ func Short(text string, most int) string {
 	return text
 }
 
+// NotToldTitle is that of NotTold.
+const NotToldTitle = "Not told"
+
+// NotTold says what a report could not find out, a sentence each.
+func NotTold(notes []string) Section {
+	section := Section{Title: NotToldTitle, Table: Table{Header: []string{""}, Prose: []int{0}}}
+	for _, note := range notes {
+		section.Rows = append(section.Rows, []string{note})
+	}
+	return section
+}
+
 // Present leaves out the sections that have nothing to say.
 func Present(sections ...Section) []Section {
 	var kept []Section

@@ -33,6 +33,11 @@ func TestShort(t *testing.T) {
 	assert.Equal(t, Short("a\xffb", 1), "a…")
 }
 
+func TestNotTold(t *testing.T) {
+	assert.DeepEqual(t, NotTold([]string{"a", "b"}).Rows, [][]string{{"a"}, {"b"}})
+	assert.Equal(t, len(Present(NotTold(nil))), 0)
+}
+
 func TestPresent(t *testing.T) {
 	kept := Present(Section{Title: "empty"}, Section{Title: "said", Note: "so"}, Section{Title: "full", Table: Table{Rows: [][]string{{"a"}}}})
 	assert.Equal(t, len(kept), 2)

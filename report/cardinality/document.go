@@ -19,7 +19,7 @@ func (r Report) Document() document.Document {
 		Title: "Cardinality",
 		Sections: document.Present(
 			r.summarySection(), r.metricsSection(), r.labelsSection(), r.pairsSection(), r.namesSection(), r.sourcesSection(),
-			r.findingsSection(), r.notesSection(),
+			r.findingsSection(), document.NotTold(r.Notes),
 		),
 		Flat: r.flat(),
 	}
@@ -258,14 +258,6 @@ func (r Report) findingsSection() document.Section {
 	}
 	if len(section.Rows) == 0 {
 		section.Note = "None: no label or metric costs more than it should."
-	}
-	return section
-}
-
-func (r Report) notesSection() document.Section {
-	section := document.Section{Title: "Not told", Table: document.Table{Header: []string{""}, Prose: []int{0}}}
-	for _, note := range r.Notes {
-		section.Rows = append(section.Rows, []string{note})
 	}
 	return section
 }

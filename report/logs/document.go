@@ -7,18 +7,15 @@ import (
 	"github.com/docker-telemetry/docker-telemetry/internal/document"
 )
 
-// The sections that a page shows in its own way.
-const (
-	FindingsTitle = "Findings"
-	NotesTitle    = "Not told"
-)
+// FindingsTitle is that of the section which a page shows in its own way.
+const FindingsTitle = "Findings"
 
 // Document is the report as people read it: what to do stands last, where a terminal ends.
 func (r Report) Document() document.Document {
 	return document.Document{
 		Title: "Logs and traces",
 		Sections: document.Present(
-			r.summarySection(), r.streamsSection(), r.servicesSection(), r.fieldsSection(), r.familiesSection(), r.findingsSection(), r.notesSection(),
+			r.summarySection(), r.streamsSection(), r.servicesSection(), r.fieldsSection(), r.familiesSection(), r.findingsSection(), document.NotTold(r.Notes),
 		),
 		Flat: r.flat(),
 	}
@@ -182,14 +179,6 @@ func (r Report) findingsSection() document.Section {
 		section.Note = "None: no field, schema or service stands out."
 	default:
 		section.Note = "None, as far as it can be told."
-	}
-	return section
-}
-
-func (r Report) notesSection() document.Section {
-	section := document.Section{Title: NotesTitle, Table: document.Table{Header: []string{""}, Prose: []int{0}}}
-	for _, note := range r.Notes {
-		section.Rows = append(section.Rows, []string{note})
 	}
 	return section
 }

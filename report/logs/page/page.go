@@ -30,7 +30,7 @@ func write(out io.Writer, parts sheet.Parts, report logs.Report) error {
 		switch section.Title {
 		case logs.FindingsTitle:
 			v.NoFindings = section.Note
-		case logs.NotesTitle:
+		case document.NotToldTitle:
 		default:
 			tables = append(tables, section)
 		}

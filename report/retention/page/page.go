@@ -32,7 +32,7 @@ func write(out io.Writer, parts sheet.Parts, report retention.Report) error {
 		case findings:
 			v.NoFindings = section.Note
 		case overTime:
-		case notTold:
+		case document.NotToldTitle:
 			v.Notes = section.Rows
 		default:
 			tables = append(tables, section)
@@ -46,7 +46,6 @@ func write(out io.Writer, parts sheet.Parts, report retention.Report) error {
 const (
 	findings = "Findings"
 	overTime = "Size over time"
-	notTold  = "Not told"
 )
 
 // view is what the layout shows.
