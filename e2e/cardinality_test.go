@@ -77,6 +77,20 @@ const shopOverlay = `services:
 configs:
   shop: {file: ./shop.sh}
   agent-shop: {file: ./agent.yaml}
+  agent-gate: {file: ./gate.yaml}
+`
+
+// requestGate makes a field of the id in a line of JSON, as people do who want to search by it.
+const requestGate = `transforms:
+  gate:
+    type: remap
+    inputs: ["logs_*"]
+    source: |
+      parsed, err = parse_json(string!(.message))
+      if err == null && is_object(parsed) {
+        o = object!(parsed)
+        if is_string(o.request_id) { .request_id = o.request_id }
+      }
 `
 
 const shopScrape = `sources:
@@ -97,7 +111,7 @@ transforms:
 func (e *env) shop() (overlay string) {
 	e.t.Helper()
 	dir := e.t.TempDir()
-	for name, content := range map[string]string{"shop.sh": shopScript(), "agent.yaml": shopScrape, "overlay.yaml": fmt.Sprintf(shopOverlay, busybox)} {
+	for name, content := range map[string]string{"shop.sh": shopScript(), "agent.yaml": shopScrape, "gate.yaml": requestGate, "overlay.yaml": fmt.Sprintf(shopOverlay, busybox)} {
 		assert.NilError(e.t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
 	}
 	return filepath.Join(dir, "overlay.yaml")
@@ -178,6 +192,7 @@ func TestCardinality(t *testing.T) {
 		r := e.fails(e.telemetry("report", "cardinality", "--url", address, "--ca-file", e.authorityFile()), 4)
 		assert.Assert(t, strings.Contains(r.stderr, "answered 401") && strings.Contains(r.stderr, "hint: give the log-in"), "%s", r)
 	})
+	t.Run("logs", e.logFields)
 	t.Run("rules", e.rules)
 	t.Run("the store stopped", func(t *testing.T) {
 		e.ok(e.telemetry("stop", "victoriametrics"))
@@ -185,7 +200,49 @@ func TestCardinality(t *testing.T) {
 		assert.Assert(t, strings.Contains(r.stderr, "the metrics store cannot be read"), "%s", r)
 		assert.Assert(t, r.took < 30*time.Second, "%s", r)
 		assert.Equal(t, r.stdout, "")
+		e.ok(e.telemetry("stop", "openobserve"))
+		r = e.fails(e.telemetry("report", "cardinality", "--source", "logs"), 4)
+		assert.Assert(t, strings.Contains(r.stderr, "the store of logs cannot be read"), "%s", r)
+		assert.Equal(t, r.stdout, "")
 	})
+}
+
+// logFields has a container log the id of each request: the field is the first finding, with about so many values as there were.
+func (e *env) logFields(t *testing.T) {
+	const requests = 3000
+	id := e.docker("run", "-d", "--network", "none", busybox, "awk", fmt.Sprintf(
+		`BEGIN { for (i = 0; i < %d; i++) printf "{\"msg\":\"order %%d\",\"request_id\":\"%%08x-2b6c-4f0e-9a53-0d4e6f7a8b9c\"}\n", i, i*7919 }`, requests))
+	t.Cleanup(func() { e.docker("rm", "-f", id) })
+	eventually(t, time.Minute, func() error {
+		found, err := e.search("logs", `SELECT count(request_id) AS n FROM "docker"`)
+		if err == nil && (len(found) != 1 || found[0]["n"].(float64) < requests) {
+			err = fmt.Errorf("%v of %d lines", found, requests)
+		}
+		return err
+	})
+	r := e.ok(e.telemetry("report", "cardinality", "--source", "logs", "--since", "1h", "--format", "json"))
+	var report struct {
+		Complete bool
+		Notes    []string
+		Findings []struct {
+			Code, Stream, Field string
+			ValuesEstimate      float64
+		}
+	}
+	assert.NilError(t, json.Unmarshal([]byte(r.stdout), &report))
+	assert.Assert(t, report.Complete, "%q", report.Notes)
+	first := report.Findings[0]
+	assert.Equal(t, first.Code+" "+first.Stream+" "+first.Field, "DTL001 docker request_id", "%+v", report.Findings)
+	off := first.ValuesEstimate/requests - 1
+	assert.Assert(t, off >= -0.02 && off <= 0.02, "%g values of %d", first.ValuesEstimate, requests)
+
+	file := filepath.Join(t.TempDir(), "logs.html")
+	e.ok(e.telemetry("report", "cardinality", "--source", "logs", "--format", "html", "-o", file))
+	page, err := os.ReadFile(file)
+	assert.NilError(t, err)
+	assert.Assert(t, strings.Contains(string(page), "<code>request_id</code>"))
+	r = e.fails(e.telemetry("report", "cardinality", "--source", "logs", "--max-fields", "3"), 3)
+	assert.Assert(t, strings.Contains(r.stderr, "are more than --max-fields 3") && strings.Contains(r.stdout, "FINDINGS"), "%s", r)
 }
 
 // rules applies what a report proposes: the series become one, as promised, and tell the same; then undoes it.

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
-	"github.com/docker-telemetry/docker-telemetry/internal/render"
 	"github.com/docker-telemetry/docker-telemetry/profiles"
 	"github.com/docker-telemetry/docker-telemetry/report/cardinality"
 	"github.com/docker-telemetry/docker-telemetry/report/cardinality/page"
@@ -20,6 +20,8 @@ import (
 )
 
 type cardinalityOptions struct {
+	source             string
+	given              []string // names of the flags that were
 	from               storeOptions
 	format, output     string
 	fix                string
@@ -33,13 +35,20 @@ type cardinalityOptions struct {
 	maxSeries          int
 	maxChurn           float64
 	limitSet, churnSet bool
+	maxFields          int
 }
 
+// What --source takes.
+const (
+	sourceMetrics = "metrics"
+	sourceLogs    = "logs"
+)
+
 func newReportCardinalityCommand(a *app) *cobra.Command {
-	o := cardinalityOptions{format: "table"}
+	o := cardinalityOptions{format: "table", source: sourceMetrics}
 	cmd := &cobra.Command{
 		Use:   "cardinality",
-		Short: "Tell what each metric and each label costs in series",
+		Short: "Tell what each metric and each label costs in series, or each field of the logs",
 		Long: `Tell what each metric and each label costs in series: how many are left when a label is dropped is counted, not
 estimated. Reading does not disturb: no metric but the store's own is queried, so that what nobody reads stays unread.
 
@@ -52,33 +61,41 @@ Each report is remembered by the stack, so that --since can compare with an earl
 two complete UTC days are compared.
 
 --url reports on another store with the API of Prometheus: VictoriaMetrics, single or cluster, Prometheus, Mimir, Thanos. What
-it cannot tell is said. Its reports are not remembered.`,
+it cannot tell is said. Its reports are not remembered.
+
+--source logs reports on the streams of logs and traces instead: records, bytes, fields by their distinct values (approximate,
+within about 1 %), who writes the most, schemas that explode; of the records of --since or of the UTC day of --date. Samples of
+values are masked. --max-fields makes a gate of it, and --url names another OpenObserve: what stands before /api.`,
 		Example: `  docker telemetry report cardinality
   docker telemetry report cardinality --metric http_requests_total
   docker telemetry report cardinality --format html -o cardinality.html
   docker telemetry report cardinality --max-series 50000 --format json -o cardinality.json
   docker telemetry report cardinality --url http://prometheus:9090
+  docker telemetry report cardinality --source logs --since 1h
   docker telemetry report cardinality --fix all -o rules && docker telemetry rules apply rules`,
 		Args: argsBetween(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.Flags().Visit(func(flag *pflag.Flag) { o.given = append(o.given, flag.Name) })
 			o.limitSet, o.churnSet = cmd.Flags().Changed("max-series"), cmd.Flags().Changed("max-churn")
 			return runReportCardinality(cmd.Context(), a, o)
 		},
 	}
 	flags := cmd.Flags()
+	addWord(cmd, flags, &o.source, "source", "Report on", sourceMetrics, sourceLogs)
 	o.from.add(flags)
 	addFormat(cmd, &o.format, reportFormats()...)
 	flags.StringVarP(&o.output, "output", "o", "", "Write to this file instead of stdout; with --fix, the folder for the rules")
 	flags.StringVar(&o.fix, "fix", "", "Write the rules of the findings with this code, or of all, to the folder of -o")
-	flags.IntVar(&o.top, "top", 20, "How many metrics, labels and sources to list")
+	flags.IntVar(&o.top, "top", 20, "How many metrics, labels and sources, or fields and services of a stream, to list")
 	flags.StringArrayVar(&o.match, "match", nil, `Only series that match this selector, such as '{job="shop"}'; several are alternatives`)
 	flags.StringVar(&o.metric, "metric", "", "Only this metric, with all of its labels")
-	flags.StringVar(&o.date, "date", "", "The series of this UTC day instead of the current one, as 2006-01-02")
-	flags.DurationVar(&o.since, "since", 24*time.Hour, "Compare with the last report that is at least so old")
+	flags.StringVar(&o.date, "date", "", "The series, or the records, of this UTC day, as 2006-01-02")
+	flags.DurationVar(&o.since, "since", 24*time.Hour, "Compare with the last report that is at least so old; of logs, the records of so long")
 	flags.BoolVar(&o.unused, "unused", false, "Only metrics that no query, dashboard or rule reads")
 	flags.StringArrayVar(&o.dashboards, "dashboards", nil, "Folder with Grafana dashboards and rule files whose metrics are in use; may be repeated")
 	flags.IntVar(&o.maxSeries, "max-series", 0, "End with exit code 3 when there are more series")
 	flags.Float64Var(&o.maxChurn, "max-churn", 0, "End with exit code 3 when a day brings more new series for each active one, such as 0.5")
+	flags.IntVar(&o.maxFields, "max-fields", 0, "With --source logs, end with exit code 3 when a stream has more fields")
 	flags.BoolVar(&o.noSave, "no-save", false, "Do not remember this report")
 	flags.DurationVar(&o.watch, "watch", 0, "Draw the table anew on the terminal, every 30s or as given, until Ctrl-C")
 	flags.Lookup("watch").NoOptDefVal = "30s"
@@ -89,6 +106,9 @@ it cannot tell is said. Its reports are not remembered.`,
 // check refuses what cannot be meant, before anything is asked.
 func (o cardinalityOptions) check(now time.Time) (day time.Time, err error) {
 	if err := o.from.check(); err != nil {
+		return day, err
+	}
+	if err := o.checkSource(); err != nil {
 		return day, err
 	}
 	switch {
@@ -130,15 +150,19 @@ func runReportCardinality(ctx context.Context, a *app, o cardinalityOptions) err
 	if err != nil {
 		return err
 	}
+	report := a.reportCardinality
+	if o.source == sourceLogs {
+		report = a.reportLogs
+	}
 	if o.watch == 0 {
-		return a.reportCardinality(ctx, o, day)
+		return report(ctx, o, day)
 	}
 	if !a.deps.stdoutTerminal() {
 		return &usageError{err: errors.New("--watch draws on a terminal, and this is none")}
 	}
 	a.progress = "quiet" // it would run through the table
 	for {
-		if err := a.reportCardinality(ctx, o, day); err != nil && ctx.Err() == nil {
+		if err := report(ctx, o, day); err != nil && ctx.Err() == nil {
 			printError(a.deps.stderr, a.name, err) // a store may come back
 		}
 		if !sleep(ctx, o.watch) {
@@ -203,13 +227,18 @@ func (a *app) reportCardinality(ctx context.Context, o cardinalityOptions, day t
 			return page.Write(out, report, points(history, report, o.match, day.IsZero() && report.Complete))
 		},
 	}
-	if o.watch > 0 {
-		fmt.Fprint(a.deps.stdout, clearScreen)
-	}
-	if err := a.writeReport(o.format, o.output, forms); err != nil {
+	if err := a.drawReport(o, forms); err != nil {
 		return err
 	}
 	return o.judge(report)
+}
+
+// drawReport writes a report, over an earlier one where it is watched.
+func (a *app) drawReport(o cardinalityOptions, forms reportForms) error {
+	if o.watch > 0 {
+		fmt.Fprint(a.deps.stdout, clearScreen)
+	}
+	return a.writeReport(o.format, o.output, forms)
 }
 
 // points are the series of the earlier reports of the same selection, and of this one where it is one of now and whole: a part
@@ -278,7 +307,7 @@ func (s *session) remember(history cardinality.History) {
 }
 
 func (s *session) warn(text string) {
-	fmt.Fprintln(s.app.deps.stderr, "warning:", render.Escape(text))
+	s.app.warn(text)
 }
 
 // judge makes the report a gate of a build: what was not all seen cannot have passed.

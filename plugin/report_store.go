@@ -66,46 +66,65 @@ func (o *storeOptions) check() error {
 	return nil
 }
 
-// client reaches the store. The proxy settings of the environment count, unlike for the gateway, which is on this machine.
-func (o *storeOptions) client(getenv func(string) string, warn func(string)) (*victoriametrics.Client, error) {
+// access is a store that --url names, and the log-in for it.
+type access struct {
+	base                  string // without a final slash
+	host                  string
+	token, user, password string
+	http                  *http.Client // without an end of its own
+}
+
+// access reads what the flags and the environment say. The proxy settings of the environment count, unlike for the gateway, which
+// is on this machine.
+func (o *storeOptions) access(getenv func(string) string, warn func(string)) (access, error) {
 	token, err := secretOf(o.tokenFile, "--token-file", getenv(tokenVariable))
 	if err != nil {
-		return nil, err
+		return access{}, err
 	}
 	password, err := secretOf(o.passwordFile, "--password-file", getenv(passwordVariable))
 	if err != nil {
-		return nil, err
+		return access{}, err
 	}
 	pool, err := authorities(cmp.Or(o.caFile, getenv(caVariable)))
 	if err != nil {
-		return nil, err
+		return access{}, err
 	}
 	address, err := url.Parse(strings.TrimSuffix(o.url, "/"))
 	if err != nil {
-		return nil, err
+		return access{}, err
 	}
 	user := cmp.Or(o.user, getenv(userVariable))
 	if (token != "" || user != "") && address.Scheme == "http" && !onThisMachine(address.Hostname()) {
 		warn("the log-in goes to " + address.Host + " without TLS")
 	}
-	return &victoriametrics.Client{
-		BaseURL: address.String(),
-		HTTP: &http.Client{
+	return access{
+		base: address.String(), host: address.Hostname(), token: token, user: user, password: password,
+		http: &http.Client{
 			Transport: &http.Transport{
 				Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
 			},
-			// Authorize would not see the second request, and a log-in is for one host.
+			// A log-in is for one host, and would not be sent with the second request.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
+	}, nil
+}
+
+// client reaches a store with the API of Prometheus.
+func (o *storeOptions) client(getenv func(string) string, warn func(string)) (*victoriametrics.Client, error) {
+	to, err := o.access(getenv, warn)
+	if err != nil {
+		return nil, err
+	}
+	return &victoriametrics.Client{
+		BaseURL: to.base, HTTP: to.http, Identity: onThisMachine(to.host),
 		Authorize: func(request *http.Request) {
 			switch {
-			case token != "":
-				request.Header.Set("Authorization", "Bearer "+token)
-			case user != "":
-				request.SetBasicAuth(user, password)
+			case to.token != "":
+				request.Header.Set("Authorization", "Bearer "+to.token)
+			case to.user != "":
+				request.SetBasicAuth(to.user, to.password)
 			}
 		},
-		Identity: onThisMachine(address.Hostname()),
 	}, nil
 }
 
@@ -146,27 +165,50 @@ func authorities(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
+// reporting is where a report is at work: in a stack's session, or outside of it.
+type reporting struct {
+	session  *session // nil for a store that is not the stack's
+	progress *render.Progress
+}
+
+func (a *app) reportingElsewhere(ctx context.Context) (reporting, error) {
+	progress, err := render.NewProgress(ctx, a.progress, "report", a.deps.stderr, a.deps.stderrTerminal())
+	if err != nil {
+		return reporting{}, &usageError{err: err}
+	}
+	return reporting{progress: progress}, nil
+}
+
+func (a *app) warn(text string) { fmt.Fprintln(a.deps.stderr, "warning:", render.Escape(text)) }
+
+func (r reporting) close() {
+	if r.session != nil {
+		r.session.close()
+		return
+	}
+	r.progress.Close()
+}
+
 // reportStore is where a report reads, and what it remembers there.
 type reportStore struct {
 	*victoriametrics.Client
-	session  *session // nil for a store that is not the stack's
-	progress *render.Progress
+	reporting
 }
 
 func (a *app) reportStore(ctx context.Context, o storeOptions) (*reportStore, error) {
 	if o.url == "" {
 		return a.stackStore(ctx)
 	}
-	progress, err := render.NewProgress(ctx, a.progress, "report", a.deps.stderr, a.deps.stderrTerminal())
+	at, err := a.reportingElsewhere(ctx)
 	if err != nil {
-		return nil, &usageError{err: err}
+		return nil, err
 	}
-	client, err := o.client(os.Getenv, func(text string) { fmt.Fprintln(a.deps.stderr, "warning:", render.Escape(text)) })
+	client, err := o.client(os.Getenv, a.warn)
 	if err != nil {
 		return nil, err
 	}
 	client.Limits = a.deps.limits
-	return &reportStore{Client: client, progress: progress}, nil
+	return &reportStore{Client: client, reporting: at}, nil
 }
 
 func (a *app) stackStore(ctx context.Context) (*reportStore, error) {
@@ -187,15 +229,7 @@ func (a *app) stackStore(ctx context.Context) (*reportStore, error) {
 	}
 	store := victoriaMetrics(result, client)
 	store.Identity, store.Limits = s.engine.Local(), a.deps.limits
-	return &reportStore{Client: store, session: s, progress: s.progress}, nil
-}
-
-func (r *reportStore) close() {
-	if r.session != nil {
-		r.session.close()
-		return
-	}
-	r.progress.Close()
+	return &reportStore{Client: store, reporting: reporting{session: s, progress: s.progress}}, nil
 }
 
 // history is that of the stack; another store's reports are not remembered.

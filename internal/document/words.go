@@ -1,6 +1,10 @@
 package document
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // Number has its thousands apart.
 func Number(value int) string {
@@ -33,6 +37,45 @@ func Size(bytes float64) string {
 		bytes, units = bytes/step, units[1:]
 	}
 	return strconv.FormatFloat(bytes, 'f', 1, 64) + " " + units[0]
+}
+
+// Bar is a part of 1 that shows by its length as well.
+func Bar(part float64) string {
+	const cells = 10
+	text := fmt.Sprintf("%5.1f %%", 100*part)
+	eighths := int(part*cells*8 + 0.5)
+	if eighths <= 0 {
+		return text
+	}
+	text += " " + strings.Repeat("█", eighths/8)
+	if rest := eighths % 8; rest > 0 {
+		text += string([]rune("▏▎▍▌▋▊▉")[rest-1])
+	}
+	return text
+}
+
+// Short ends a text after so many characters.
+func Short(text string, most int) string {
+	count := 0
+	for at := range text {
+		if count == most {
+			return text[:at] + "…"
+		}
+		count++
+	}
+	return text
+}
+
+// NotToldTitle is that of NotTold.
+const NotToldTitle = "Not told"
+
+// NotTold says what a report could not find out, a sentence each.
+func NotTold(notes []string) Section {
+	section := Section{Title: NotToldTitle, Table: Table{Header: []string{""}, Prose: []int{0}}}
+	for _, note := range notes {
+		section.Rows = append(section.Rows, []string{note})
+	}
+	return section
 }
 
 // Present leaves out the sections that have nothing to say.

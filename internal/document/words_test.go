@@ -21,6 +21,23 @@ func TestSize(t *testing.T) {
 	}
 }
 
+func TestBar(t *testing.T) {
+	for part, want := range map[float64]string{0: "  0.0 %", 0.001: "  0.1 %", 0.5: " 50.0 % █████", 0.56: " 56.0 % █████▋", 1: "100.0 % ██████████"} {
+		assert.Equal(t, Bar(part), want)
+	}
+}
+
+func TestShort(t *testing.T) {
+	assert.Equal(t, Short("abc", 3), "abc")
+	assert.Equal(t, Short("äöüß", 3), "äöü…")
+	assert.Equal(t, Short("a\xffb", 1), "a…")
+}
+
+func TestNotTold(t *testing.T) {
+	assert.DeepEqual(t, NotTold([]string{"a", "b"}).Rows, [][]string{{"a"}, {"b"}})
+	assert.Equal(t, len(Present(NotTold(nil))), 0)
+}
+
 func TestPresent(t *testing.T) {
 	kept := Present(Section{Title: "empty"}, Section{Title: "said", Note: "so"}, Section{Title: "full", Table: Table{Rows: [][]string{{"a"}}}})
 	assert.Equal(t, len(kept), 2)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker-telemetry/docker-telemetry/report/shape"
 	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics"
 )
 
@@ -173,7 +174,7 @@ func (a *analysis) metric(count MetricCount) Metric {
 		m.Labels = append(m.Labels, Label{
 			Name: label.Name, Series: label.Series, Values: label.Values, Left: label.Left, Saved: count.Series - label.Left,
 			Templates: label.Templates, TemplateLeft: label.TemplateLeft, Halved: label.Halved,
-			Shape: ShapeOf(label.Samples), Repeats: orEmpty(label.Mirrors), Constant: label.Constant(count.Series),
+			Shape: shape.Of(label.Samples), Repeats: orEmpty(label.Mirrors), Constant: label.Constant(count.Series),
 			Read: len(a.uses.Naming(count.Name, label.Name)) > 0, Samples: orEmpty(label.Samples),
 		})
 	}

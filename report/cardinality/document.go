@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/document"
+	"github.com/docker-telemetry/docker-telemetry/report/shape"
 )
 
 // shownLabels of each metric: those that save the most. A report of one metric shows all.
@@ -18,7 +19,7 @@ func (r Report) Document() document.Document {
 		Title: "Cardinality",
 		Sections: document.Present(
 			r.summarySection(), r.metricsSection(), r.labelsSection(), r.pairsSection(), r.namesSection(), r.sourcesSection(),
-			r.findingsSection(), r.notesSection(),
+			r.findingsSection(), document.NotTold(r.Notes),
 		),
 		Flat: r.flat(),
 	}
@@ -84,7 +85,7 @@ func (r Report) metricsSection() document.Section {
 	}
 	for _, m := range r.Metrics {
 		section.Rows = append(section.Rows, []string{
-			m.Name, number(m.Series), bar(m.Share), m.Change(), estimate(m.SamplesPerSecond), read(m, r.At), few(m.Jobs), m.Verdict,
+			m.Name, number(m.Series), document.Bar(m.Share), m.Change(), estimate(m.SamplesPerSecond), read(m, r.At), few(m.Jobs), m.Verdict,
 		})
 	}
 	return section
@@ -158,7 +159,7 @@ func (r Report) labelsSection() document.Section {
 	for _, m := range r.Metrics {
 		shown := 0
 		for _, label := range m.Labels {
-			if len(r.Metrics) > 1 && (shown == shownLabels || label.Saved == 0 && label.Shape == Plain) {
+			if len(r.Metrics) > 1 && (shown == shownLabels || label.Saved == 0 && label.Shape == shape.Plain) {
 				continue
 			}
 			shown++
@@ -196,10 +197,7 @@ func shorten(values []string) []string {
 	const most = 40
 	short := make([]string, 0, len(values))
 	for _, value := range values {
-		if runes := []rune(value); len(runes) > most {
-			value = string(runes[:most]) + "…"
-		}
-		short = append(short, value)
+		short = append(short, document.Short(value, most))
 	}
 	return short
 }
@@ -241,7 +239,7 @@ func (r Report) sourcesSection() document.Section {
 		Table: document.Table{Header: []string{"label", "value", "series", "share"}, Right: []int{2}},
 	}
 	for _, source := range r.Sources {
-		section.Rows = append(section.Rows, []string{source.Label, source.Value, number(source.Series), bar(source.Share)})
+		section.Rows = append(section.Rows, []string{source.Label, source.Value, number(source.Series), document.Bar(source.Share)})
 	}
 	return section
 }
@@ -260,14 +258,6 @@ func (r Report) findingsSection() document.Section {
 	}
 	if len(section.Rows) == 0 {
 		section.Note = "None: no label or metric costs more than it should."
-	}
-	return section
-}
-
-func (r Report) notesSection() document.Section {
-	section := document.Section{Title: "Not told", Table: document.Table{Header: []string{""}, Prose: []int{0}}}
-	for _, note := range r.Notes {
-		section.Rows = append(section.Rows, []string{note})
 	}
 	return section
 }
@@ -293,18 +283,3 @@ func (r Report) flat() document.Table {
 func whole(value *float64) string { return number(int(*value)) }
 
 func percent(part float64) string { return document.Percent(part) }
-
-// bar shows a share by length as well.
-func bar(part float64) string {
-	const cells = 10
-	text := fmt.Sprintf("%5.1f %%", 100*part)
-	eighths := int(part*cells*8 + 0.5)
-	if eighths <= 0 {
-		return text
-	}
-	text += " " + strings.Repeat("█", eighths/8)
-	if rest := eighths % 8; rest > 0 {
-		text += string([]rune("▏▎▍▌▋▊▉")[rest-1])
-	}
-	return text
-}

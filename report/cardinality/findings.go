@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/document"
+	"github.com/docker-telemetry/docker-telemetry/report/shape"
 )
 
 // The codes of findings. They are stable: each has a page in docs/findings, and scripts look for them.
@@ -97,7 +98,7 @@ func (a *analysis) ofMetric(m Metric) []Finding {
 
 func (a *analysis) ofLabel(m Metric, label Label) (Finding, bool) {
 	personal := label.Shape.Personal() && !protected(label.Name)
-	if protected(label.Name) || !worth(label.Saved, m.Series) && (!personal || label.Shape != Mail) {
+	if protected(label.Name) || !worth(label.Saved, m.Series) && (!personal || label.Shape != shape.Mail) {
 		return Finding{}, false
 	}
 	f := Finding{
@@ -130,13 +131,13 @@ func (a *analysis) ofLabel(m Metric, label Label) (Finding, bool) {
 // the label costs goes with the ids. What is nothing but an id, or about a person, should not be a label at all.
 func templated(m Metric, label Label) bool {
 	const valuesEach = 4
-	mixed := label.Shape == Path || label.Shape == Text || label.Shape == SQL || label.Shape == Plain
+	mixed := label.Shape == shape.Path || label.Shape == shape.Text || label.Shape == shape.SQL || label.Shape == shape.Plain
 	saved := m.Series - label.TemplateLeft
 	return mixed && label.Templates > 1 && valuesEach*label.Templates <= label.Values && worth(saved, m.Series) && 5*saved >= 4*label.Saved
 }
 
-func plural(shape Shape) string {
-	if shape == Mail {
+func plural(of shape.Shape) string {
+	if of == shape.Mail {
 		return "e-mail addresses"
 	}
 	return "IP addresses"
@@ -147,7 +148,7 @@ func endless(m Metric, label Label) bool {
 	if label.Shape.Unbounded() {
 		return true
 	}
-	return label.Shape == Number && label.Values >= worthSeries && 2*label.Values > m.Series/max(1, label.Left)
+	return label.Shape == shape.Number && label.Values >= worthSeries && 2*label.Values > m.Series/max(1, label.Left)
 }
 
 // ofBuckets looks at the buckets of a histogram.

@@ -1,6 +1,10 @@
 package cardinality
 
-import "time"
+import (
+	"time"
+
+	"github.com/docker-telemetry/docker-telemetry/report/shape"
+)
 
 // SchemaVersion of the JSON of a Report: docs/schema/cardinality.json. Fields are only added.
 const SchemaVersion = 1
@@ -78,14 +82,14 @@ type Label struct {
 	Saved  int    `json:"saved"`
 	// Templates are its values with {id} for each id in them, TemplateLeft the series left with those, exact. 0: none has an
 	// id, or there are too many.
-	Templates    int      `json:"templates"`
-	TemplateLeft int      `json:"templateLeft"`
-	Halved       int      `json:"-"` // series left with half of the buckets, 0 where it names none
-	Shape        Shape    `json:"shape"`
-	Repeats      []string `json:"repeats"` // labels that it goes one to one with
-	Constant     bool     `json:"constant"`
-	Read         bool     `json:"read"` // a dashboard, a rule or a query names it
-	Samples      []string `json:"samples"`
+	Templates    int         `json:"templates"`
+	TemplateLeft int         `json:"templateLeft"`
+	Halved       int         `json:"-"` // series left with half of the buckets, 0 where it names none
+	Shape        shape.Shape `json:"shape"`
+	Repeats      []string    `json:"repeats"` // labels that it goes one to one with
+	Constant     bool        `json:"constant"`
+	Read         bool        `json:"read"` // a dashboard, a rule or a query names it
+	Samples      []string    `json:"samples"`
 }
 
 // Pair are two labels that save more together than one by one.

@@ -19,7 +19,7 @@ func (r Report) Document() document.Document {
 	if r.WhatIf != nil {
 		sections = append(sections, r.whatIfSection(), r.limitsSection("When it would be full", r.WhatIf.Limits))
 	}
-	sections = append(sections, r.growthSection(), r.othersSection(), r.findingsSection(), r.notesSection())
+	sections = append(sections, r.growthSection(), r.othersSection(), r.findingsSection(), document.NotTold(r.Notes))
 	return document.Document{Title: "Retention", Sections: document.Present(sections...), Flat: r.flat()}
 }
 
@@ -356,14 +356,6 @@ const NoFindings = "None: what is kept goes when it should, and there is room fo
 func (r Report) told() bool {
 	known := func(s Stream) bool { return s.Leaving != LeavingUnknown || s.Records != nil && s.Records.Value == 0 }
 	return r.Complete && r.Total.BytesPerDay != nil && len(r.Limits) > 0 && !slices.ContainsFunc(r.Streams, func(s Stream) bool { return !known(s) })
-}
-
-func (r Report) notesSection() document.Section {
-	section := document.Section{Title: "Not told", Table: document.Table{Header: []string{""}, Prose: []int{0}}}
-	for _, note := range r.Notes {
-		section.Rows = append(section.Rows, []string{note})
-	}
-	return section
 }
 
 // flat has a row for each stream.

@@ -45,6 +45,57 @@ const frame = (() => {
     option.xAxis = { axisLabel: { color: colour("quiet"), hideOverlap: true }, axisLine: line, axisTick: line, ...axis };
   }
 
+  // The depth is that of a rectangle in a treemap, such as a metric, its labels, their values.
+  function tint(depth, found) {
+    const [plain, marked] = [["plain", "found"], ["plain-inside", "found-inside"], ["value", "value"]][depth];
+    const own = colour(found ? marked : plain);
+    return { color: own, borderColor: depth === 2 ? colour("back") : own };
+  }
+
+  function coloured(nodes, depth) {
+    return nodes.map((node) => ({
+      name: node.name,
+      value: node.value,
+      lines: node.lines || [],
+      itemStyle: tint(depth, node.found),
+      children: node.children && coloured(node.children, depth + 1),
+    }));
+  }
+
+  // A node has a name, a value, lines for its tip, whether a finding is about it, and nodes inside it.
+  function treemap(about, nodes) {
+    const on = colour("on");
+    const name = (item) => item.name;
+    const option = base(about);
+    option.tooltip.formatter = (item) => (item.data ? tip(item.name, item.data.lines) : "");
+    option.series = [{
+      type: "treemap",
+      name: "all",
+      animation: false,
+      data: coloured(nodes, 0),
+      left: 0, right: 0, top: 0, bottom: 36,
+      roam: false,
+      leafDepth: 2,
+      drillDownIcon: "",
+      visibleMin: 60,
+      childrenVisibleMin: 4000,
+      label: { formatter: name, color: on, fontSize: 12, overflow: "truncate", lineOverflow: "truncate" },
+      upperLabel: { show: true, height: 22, formatter: name, color: on, fontSize: 12, overflow: "truncate" },
+      breadcrumb: {
+        height: 26, bottom: 2, left: 0,
+        itemStyle: { color: colour("panel"), borderColor: colour("line"), borderWidth: 1, textStyle: { color: colour("text") } },
+        emphasis: { itemStyle: { color: colour("line"), textStyle: { color: colour("text") } } },
+      },
+      levels: [
+        { itemStyle: { borderWidth: 0, gapWidth: 3, borderColor: colour("back") }, upperLabel: { show: false } },
+        { itemStyle: { borderWidth: 2, gapWidth: 2 } },
+        { itemStyle: { borderWidth: 1, gapWidth: 1 } },
+        { itemStyle: { borderWidth: 1, gapWidth: 1 }, upperLabel: { show: false } },
+      ],
+    }];
+    return option;
+  }
+
   function chart(id, option) {
     const place = document.getElementById(id);
     if (!place) {
@@ -66,5 +117,5 @@ const frame = (() => {
     }
   });
 
-  return { data, colour, number, moment, tip, base, xAxis, chart };
+  return { data, colour, number, moment, tip, base, xAxis, treemap, chart };
 })();

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker-telemetry/docker-telemetry/internal/document"
 	"github.com/docker-telemetry/docker-telemetry/internal/escape"
 )
 
@@ -45,7 +46,7 @@ func (p Parts) Frame() Frame {
 
 // Execute writes a layout with what it shows. An error is one of the writer, after which what was written is not a page.
 func Execute(out io.Writer, layout string, words template.FuncMap, view any) error {
-	parsed, err := template.New("page").Funcs(words).Parse(layout)
+	parsed, err := template.New("page").Funcs(words).Parse(tables + layout)
 	if err != nil {
 		return err
 	}
@@ -80,23 +81,11 @@ func Shown(value string) string {
 	if value == "" {
 		return "(empty)"
 	}
-	return escape.Text(cut(value, LongestValue))
+	return escape.Text(document.Short(value, LongestValue))
 }
 
 // Sentence is a text of the report, which may hold values of the store.
-func Sentence(text string) string { return escape.Text(cut(text, longestSentence)) }
-
-// cut ends a text after so many characters.
-func cut(text string, most int) string {
-	count := 0
-	for at := range text {
-		if count == most {
-			return text[:at] + "…"
-		}
-		count++
-	}
-	return text
-}
+func Sentence(text string) string { return escape.Text(document.Short(text, longestSentence)) }
 
 // Moment is a time as the page shows it.
 func Moment(at time.Time) string { return at.UTC().Format("2006-01-02 15:04") + " UTC" }

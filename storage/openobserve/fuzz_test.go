@@ -86,3 +86,43 @@ func FuzzSearch(f *testing.F) {
 		assert.Equal(t, string(got), string(want))
 	})
 }
+
+// FuzzFields: whatever is answered, counts are those of some records, each at most that of what it is a part of, and lists are no
+// longer than was asked for.
+func FuzzFields(f *testing.F) {
+	for _, seed := range []string{
+		`{"hits":[{"records":10,"n0":10,"d0":11,"n1":7,"d1":3}],"is_partial":true}`,
+		`{"hits":[{"records":-1,"n0":1e400,"d0":null}]}`,
+		`{"hits":[{"records":9223372036854775808}]}`,
+		`{"hits":[{"value":"a\u001b[31m","records":2,"bytes":3},{"value":{"x":[1]},"records":1}]}`,
+		`{"hits":[{"value":null,"records":1}]}`,
+		`{"hits":[null,{}]}`,
+		`{"hits":[1]}`,
+		`{"schema":[{"name":"a","type":"Utf8"},null],"settings":{"defined_schema_fields":["a"]}}`,
+		"{\"hits\":[{\"m\":\"\xff\\u202e\"}]}",
+		`null`, ``, `[]`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		client := Client{BaseURL: "https://localhost/openobserve", Org: "default", HTTP: &http.Client{Transport: answer{200, body}}}
+		from, to := time.Unix(0, 0), time.Unix(1, 0)
+		asked := []Field{{Name: "a", Type: "Utf8"}, {Name: "b", Type: "Float64"}}
+		if found, err := client.Distinct(t.Context(), "logs", "s", asked, from, to); err == nil {
+			assert.Equal(t, len(found.Fields), len(asked))
+			for _, field := range found.Fields {
+				assert.Assert(t, field.Values >= 0 && field.Values <= field.Records && field.Records <= found.Records, "%+v", found)
+			}
+		}
+		groups, _, err := client.Groups(t.Context(), "logs", "s", "a", "b", from, to, 2)
+		assert.Assert(t, err != nil || len(groups) <= 2)
+		for _, group := range groups {
+			assert.Assert(t, group.Records >= 0 && group.Bytes >= 0)
+		}
+		records, _, err := client.Newest(t.Context(), "logs", "s", "", from, to, 2)
+		assert.Assert(t, err != nil || len(records) <= 2 && json.Valid(body))
+		if fields, err := client.Fields(t.Context(), "logs", "s"); err == nil {
+			assert.Assert(t, fields != nil)
+		}
+	})
+}

@@ -50,6 +50,8 @@ type Held struct {
 	Stored, Index, Original float64
 	// Days is the stream's own setting, 0 for the global one.
 	Days int
+	// Fields are those of its schema: all that a record ever had.
+	Fields int
 }
 
 // Held lists the streams of a kind: "logs" or "traces". The API gives sizes as MB of 1024*1024 bytes and times in microseconds.
@@ -70,6 +72,7 @@ func (c *Client) Held(ctx context.Context, kind string) ([]Held, error) {
 			Settings struct {
 				Days int `json:"data_retention"`
 			} `json:"settings"`
+			Fields int `json:"total_fields"`
 		} `json:"list"`
 	}
 	path := "/api/" + c.Org + "/streams"
@@ -82,7 +85,7 @@ func (c *Client) Held(ctx context.Context, kind string) ([]Held, error) {
 		held = append(held, Held{
 			Kind: kind, Name: one.Name, Created: micro(one.Stats.Created), Oldest: micro(one.Stats.Oldest), Newest: micro(one.Stats.Newest),
 			Records: one.Stats.Records, Original: one.Stats.Original * mega, Stored: one.Stats.Stored * mega, Index: one.Stats.Index * mega,
-			Days: one.Settings.Days,
+			Days: one.Settings.Days, Fields: one.Fields,
 		})
 	}
 	return held, nil
@@ -105,8 +108,7 @@ type Extent struct {
 
 // Extent counts the records of a stream, those that were not moved to the storage yet among them.
 func (c *Client) Extent(ctx context.Context, kind, stream string, from, to time.Time) (Extent, error) {
-	sql := `SELECT min(_timestamp) AS oldest, max(_timestamp) AS newest, count(*) AS records FROM "` +
-		strings.ReplaceAll(stream, `"`, `""`) + `"`
+	sql := "SELECT min(_timestamp) AS oldest, max(_timestamp) AS newest, count(*) AS records FROM " + quoted(stream)
 	var answer struct {
 		Hits []struct {
 			Oldest  *int64 `json:"oldest"`
@@ -129,6 +131,9 @@ func (c *Client) Extent(ctx context.Context, kind, stream string, from, to time.
 	}
 	return extent, nil
 }
+
+// quoted is a name in SQL, whatever it holds.
+func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
 func (c *Client) read(ctx context.Context, path string, query url.Values, into any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.BaseURL+path, http.NoBody)

@@ -53,7 +53,7 @@ func TestHeld(t *testing.T) {
 	assert.DeepEqual(t, held, []openobserve.Held{
 		{
 			Kind: "traces", Name: "app", Created: time.Unix(1, 0).UTC(), Oldest: time.Unix(2, 0).UTC(), Newest: time.Unix(3, 0).UTC(), Records: 7,
-			Stored: mega / 2, Index: mega / 4, Original: 4 * mega, Days: 9,
+			Stored: mega / 2, Index: mega / 4, Original: 4 * mega, Days: 9, Fields: 3,
 		},
 		{Kind: "traces", Name: "new", Created: time.Unix(1, 0).UTC()},
 	})

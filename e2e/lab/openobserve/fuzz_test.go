@@ -13,6 +13,7 @@ func FuzzSQL(f *testing.F) {
 		`SELECT level, count(*) AS n, min(a) AS m FROM app GROUP BY level ORDER BY n`,
 		`SELECT count(*) FROM app WHERE match_all('x') AND str_match(a, 'y') AND b IS NOT NULL AND c = TRUE`,
 		`SELECT * FROM app ORDER BY count(*)`,
+		`SELECT count(a) AS n0, approx_distinct(CAST("b" AS VARCHAR)) AS d0, sum(octet_length(a)) AS s FROM "app"`,
 		`((((`, `'`, `"`, "SELECT \xff FROM", `SELECT * FROM a WHERE a = 99999999999999999999999999.9`,
 	} {
 		f.Add(seed)

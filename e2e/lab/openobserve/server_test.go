@@ -299,6 +299,9 @@ func TestSearch(t *testing.T) {
 		{`SELECT count(user_id) AS n FROM "app"`, "n", "2"},
 		{`SELECT min(code) AS a, max(code) AS b, approx_distinct(level) AS c FROM "app"`, "c", "3"},
 		{`SELECT min(code) AS a, max(code) AS b FROM "app"`, "b", "502"},
+		{`SELECT count(*) AS n, approx_distinct(CAST(code AS VARCHAR)) AS c, approx_distinct("level") AS d FROM "app"`, "c", "4"},
+		{`SELECT level, sum(octet_length("message")) AS b FROM "app" GROUP BY level ORDER BY level`, "b", "7,25,11"},
+		{`SELECT sum(octet_length(kube_pod)) AS b FROM "app" WHERE kube_pod IS NULL`, "b", "<nil>"},
 		{`SELECT level, count(*) AS n FROM "app" GROUP BY level ORDER BY n DESC LIMIT 1`, "level", "error"},
 		{`SELECT level, count(*) AS n FROM "app" GROUP BY level ORDER BY level`, "n", "1,2,1"},
 		{`SELECT user_id, count(*) AS n FROM "app" GROUP BY user_id ORDER BY n DESC`, "n", "2,1,1"},
@@ -315,11 +318,19 @@ func TestSearch(t *testing.T) {
 
 func TestSearchRefusals(t *testing.T) {
 	f := newFixture(t, t.TempDir(), nil)
-	f.ingest(t, "app", `[{"level":"info","code":1}]`)
+	f.ingest(t, "app", `[{"level":"info","code":1,"part":0.5,"ok":true}]`)
 	tests := []struct {
 		sql  string
 		code float64
 	}{
+		{`SELECT approx_distinct(part) AS a FROM "app"`, 20008},
+		{`SELECT approx_distinct(ok) AS a FROM "app"`, 20008},
+		{`SELECT sum(octet_length(code)) AS a FROM "app"`, 20008},
+		{`SELECT sum(code) AS a FROM "app"`, 20001},
+		{`SELECT min(octet_length(level)) AS a FROM "app"`, 20001},
+		{`SELECT count(CAST(code AS VARCHAR)) AS a FROM "app"`, 20001},
+		{`SELECT approx_distinct(CAST(code AS BIGINT)) AS a FROM "app"`, 20001},
+		{`SELECT approx_distinct(CAST(nope AS VARCHAR)) AS a FROM "app"`, 20004},
 		{`SELECT * FROM "nope"`, 20002},
 		{`SELECT nope FROM "app"`, 20004},
 		{`SELECT * FROM "app" WHERE nope = 1`, 20004},

@@ -27,6 +27,8 @@ type (
 	item struct {
 		Func  string `parser:"( ( @Ident '('"`
 		Star  bool   `parser:"( @'*'"`
+		Text  *name  `parser:"| 'CAST' '(' @( Quoted | Ident ) 'AS' 'VARCHAR' ')'"`
+		Bytes *name  `parser:"| 'octet_length' '(' @( Quoted | Ident ) ')'"`
 		Arg   *name  `parser:"| @( Quoted | Ident ) ) ')' )"`
 		Col   *name  `parser:"| @( Quoted | Ident ) )"`
 		Alias *name  `parser:"( 'AS' @( Quoted | Ident ) )?"`
@@ -205,10 +207,16 @@ func (q *query) checkGroup() error {
 func (it item) check() error {
 	fn := strings.ToLower(it.Func)
 	switch fn {
-	case "count":
-	case "min", "max", "approx_distinct":
-		if it.Star {
+	case "count", "min", "max", "approx_distinct":
+		if it.Star && fn != "count" {
 			return fmt.Errorf("%s needs a column", fn)
+		}
+		if it.Bytes != nil || it.Text != nil && fn != "approx_distinct" {
+			return fmt.Errorf("the lab stand-in takes CAST in approx_distinct and octet_length in sum only, not in %s", fn)
+		}
+	case "sum":
+		if it.Bytes == nil {
+			return errors.New("the lab stand-in sums octet_length of a column only")
 		}
 	default:
 		return fmt.Errorf("the lab stand-in has no function %q", it.Func)
@@ -218,6 +226,16 @@ func (it item) check() error {
 		return fmt.Errorf("the lab stand-in wants a name: %s(...) AS name", fn)
 	}
 	return nil
+}
+
+// argument is the column inside a function, "" for none.
+func (it item) argument() string {
+	for _, arg := range []*name{it.Arg, it.Text, it.Bytes} {
+		if arg != nil {
+			return string(*arg)
+		}
+	}
+	return ""
 }
 
 // label is the column's name in a hit.
@@ -252,8 +270,8 @@ func (q *query) columns() []string {
 		if it.Col != nil {
 			out = append(out, string(*it.Col))
 		}
-		if it.Arg != nil {
-			out = append(out, string(*it.Arg))
+		if arg := it.argument(); arg != "" {
+			out = append(out, arg)
 		}
 	}
 	if q.GroupBy != nil {

@@ -2,57 +2,7 @@
 (() => {
   "use strict";
 
-  const { data, colour, number, moment, tip, base, xAxis, chart } = frame;
-
-  // The depth is that of a metric, of its labels, of their values.
-  function tint(depth, found) {
-    const [plain, marked] = [["plain", "found"], ["plain-inside", "found-inside"], ["value", "value"]][depth];
-    const own = colour(found ? marked : plain);
-    return { color: own, borderColor: depth === 2 ? colour("back") : own };
-  }
-
-  function coloured(nodes, depth) {
-    return nodes.map((node) => ({
-      name: node.name,
-      value: node.value,
-      lines: node.lines || [],
-      itemStyle: tint(depth, node.found),
-      children: node.children && coloured(node.children, depth + 1),
-    }));
-  }
-
-  function map(about) {
-    const on = colour("on");
-    const name = (item) => item.name;
-    const option = base(about);
-    option.tooltip.formatter = (item) => (item.data ? tip(item.name, item.data.lines) : "");
-    option.series = [{
-      type: "treemap",
-      name: "all",
-      animation: false,
-      data: coloured(data.tree, 0),
-      left: 0, right: 0, top: 0, bottom: 36,
-      roam: false,
-      leafDepth: 2,
-      drillDownIcon: "",
-      visibleMin: 60,
-      childrenVisibleMin: 4000,
-      label: { formatter: name, color: on, fontSize: 12, overflow: "truncate", lineOverflow: "truncate" },
-      upperLabel: { show: true, height: 22, formatter: name, color: on, fontSize: 12, overflow: "truncate" },
-      breadcrumb: {
-        height: 26, bottom: 2, left: 0,
-        itemStyle: { color: colour("panel"), borderColor: colour("line"), borderWidth: 1, textStyle: { color: colour("text") } },
-        emphasis: { itemStyle: { color: colour("line"), textStyle: { color: colour("text") } } },
-      },
-      levels: [
-        { itemStyle: { borderWidth: 0, gapWidth: 3, borderColor: colour("back") }, upperLabel: { show: false } },
-        { itemStyle: { borderWidth: 2, gapWidth: 2 } },
-        { itemStyle: { borderWidth: 1, gapWidth: 1 } },
-        { itemStyle: { borderWidth: 1, gapWidth: 1 }, upperLabel: { show: false } },
-      ],
-    }];
-    return option;
-  }
+  const { data, colour, number, moment, tip, base, xAxis, treemap, chart } = frame;
 
   function days(about) {
     const option = base(about);
@@ -115,7 +65,7 @@
     });
   }
 
-  chart("chart-map", map);
+  chart("chart-map", (about) => treemap(about, data.tree));
   chart("chart-days", days);
   chart("chart-history", line);
 })();

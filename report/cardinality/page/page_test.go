@@ -3,9 +3,6 @@ package page
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,26 +53,13 @@ func TestLoadsNothing(t *testing.T) {
 	sheettest.NamesNoAddress(t, script, layout)
 }
 
-type closed struct{}
-
-func (closed) Write([]byte) (int, error) { return 0, errors.New("closed") }
-
 func TestWriterThatFails(t *testing.T) {
-	assert.ErrorContains(t, Write(closed{}, small(), nil), "closed")
+	assert.ErrorContains(t, Write(sheettest.Closed{}, small(), nil), "closed")
 }
 
-func TestHostileValues(t *testing.T) {
-	for name, value := range sheettest.Hostile() {
-		t.Run(name, func(t *testing.T) { assertInert(t, value) })
-	}
-}
+func TestHostileValues(t *testing.T) { sheettest.WithHostile(t, assertInert) }
 
-func FuzzPage(f *testing.F) {
-	for _, name := range slices.Sorted(maps.Keys(sheettest.Hostile())) {
-		f.Add(sheettest.Hostile()[name])
-	}
-	f.Fuzz(assertInert)
-}
+func FuzzPage(f *testing.F) { sheettest.FuzzHostile(f, assertInert) }
 
 // assertInert puts a value wherever the report has a text. The page must have the elements and attributes that it has with a
 // harmless one, its text must be harmless, and its data what it was.

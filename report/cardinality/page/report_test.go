@@ -7,6 +7,7 @@ import (
 
 	"github.com/docker-telemetry/docker-telemetry/report/cardinality"
 	"github.com/docker-telemetry/docker-telemetry/report/rules"
+	"github.com/docker-telemetry/docker-telemetry/report/shape"
 )
 
 func testTime() time.Time { return time.Date(2026, 3, 14, 9, 26, 0, 0, time.UTC) }
@@ -33,7 +34,7 @@ func small() cardinality.Report {
 				LastRead: pointer(at.Add(-time.Hour)), UsedBy: []string{"dashboard shop.json, panel Requests"},
 				Labels: []cardinality.Label{
 					{
-						Name: "session", Series: 1000, Values: 500, Left: 2, Saved: 998, Shape: cardinality.UUID,
+						Name: "session", Series: 1000, Values: 500, Left: 2, Saved: 998, Shape: shape.UUID,
 						Samples: []string{"0195a8f2-0c1e-7d3b-9f40-6a1b2c3d4e5f", "", "c", "d", "e"},
 					},
 					{Name: "code", Series: 1000, Values: 2, Left: 500, Saved: 500, Read: true, Samples: []string{"200", "500"}},
@@ -121,7 +122,7 @@ func largeMetric(at int, name string, series int) cardinality.Metric {
 		left := series * (i + 1) / 7
 		one := cardinality.Label{Name: label, Series: series, Values: series / (i*i + 2), Left: left, Saved: series - left}
 		if i == 0 {
-			one.Shape = cardinality.UUID
+			one.Shape = shape.UUID
 		}
 		if i == 5 {
 			one.Values, one.Left, one.Saved, one.Constant = 1, series, 0, true

@@ -5,9 +5,6 @@ import (
 	_ "embed"
 	"html/template"
 	"io"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/document"
@@ -29,17 +26,19 @@ func Write(out io.Writer, report retention.Report) error {
 
 func write(out io.Writer, parts sheet.Parts, report retention.Report) error {
 	v := view{Report: report, Data: newCharts(report), Frame: parts.Frame()}
+	var tables []document.Section
 	for _, section := range report.Document().Sections {
 		switch section.Title {
 		case findings:
 			v.NoFindings = section.Note
 		case overTime:
-		case notTold:
+		case document.NotToldTitle:
 			v.Notes = section.Rows
 		default:
-			v.Tables = append(v.Tables, newTable(len(v.Tables), section))
+			tables = append(tables, section)
 		}
 	}
+	v.Tables = sheet.Tables(tables)
 	return sheet.Execute(out, layout, words(), v)
 }
 
@@ -47,46 +46,17 @@ func write(out io.Writer, parts sheet.Parts, report retention.Report) error {
 const (
 	findings = "Findings"
 	overTime = "Size over time"
-	notTold  = "Not told"
 )
 
 // view is what the layout shows.
 type view struct {
 	retention.Report
-	Tables     []table
+	Tables     []sheet.Table
 	NoFindings string
 	Notes      [][]string
 	Data       charts
 
 	sheet.Frame
-}
-
-// table is a section of the report as text has it: the page says the same.
-type table struct {
-	ID string
-	document.Section
-}
-
-func newTable(at int, section document.Section) table {
-	return table{ID: "table-" + strconv.Itoa(at+1), Section: section}
-}
-
-// Named reports whether the columns have names.
-func (t table) Named() bool { return strings.Join(t.Header, "") != "" }
-
-// Class is that of a cell: a figure, a sentence, or a short word, which a browser should not break.
-func (t table) Class(column int, cell string) string {
-	const short = 24
-	switch {
-	case slices.Contains(t.Right, column):
-		return "figure"
-	case slices.Contains(t.Prose, column):
-		return "remark"
-	case len(cell) <= short:
-		return "word"
-	default:
-		return "words"
-	}
 }
 
 // words are what the layout calls. Nothing of a store goes into the page but through shown or sentence.

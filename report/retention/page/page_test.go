@@ -3,9 +3,6 @@ package page
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,42 +98,16 @@ func TestPolicyAllowsWhatIsThere(t *testing.T) {
 	sheettest.NamesNoAddress(t, script, layout)
 }
 
-type closed struct{}
-
-func (closed) Write([]byte) (int, error) { return 0, errors.New("closed") }
-
 func TestWriterThatFails(t *testing.T) {
-	assert.ErrorContains(t, Write(closed{}, small()), "closed")
+	assert.ErrorContains(t, Write(sheettest.Closed{}, small()), "closed")
 }
 
-func TestHostileValues(t *testing.T) {
-	for name, value := range sheettest.Hostile() {
-		t.Run(name, func(t *testing.T) { assertInert(t, value) })
-	}
-}
+func TestHostileValues(t *testing.T) { sheettest.WithHostile(t, assertInert) }
 
-func FuzzPage(f *testing.F) {
-	for _, name := range slices.Sorted(maps.Keys(sheettest.Hostile())) {
-		f.Add(sheettest.Hostile()[name])
-	}
-	f.Fuzz(assertInert)
-}
+func FuzzPage(f *testing.F) { sheettest.FuzzHostile(f, assertInert) }
 
-// assertInert puts a value wherever the report has a text.
 func assertInert(t *testing.T, value string) {
 	t.Helper()
-	if value == "" {
-		return
-	}
-	page := written(t, everywhere(value))
-	sheettest.Inert(t, page, written(t, everywhere("x")))
-	assert.Assert(t, len(page) < 600_000, "%d bytes", len(page))
 	var data charts
-	assert.NilError(t, json.Unmarshal([]byte(sheettest.Data(t, page)), &data))
-}
-
-func everywhere(value string) retention.Report {
-	report := small()
-	sheettest.Fill(&report, value)
-	return report
+	assert.NilError(t, json.Unmarshal([]byte(sheettest.Everywhere(t, value, small, written)), &data))
 }

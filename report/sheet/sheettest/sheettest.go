@@ -3,8 +3,11 @@
 package sheettest
 
 import (
+	"errors"
+	"maps"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +91,46 @@ func Hostile() map[string]string {
 		"percent": "%s%n", "wide": "日本語👩‍👩‍👧", "backslash": `\u003c/script\u003e\`, "CDATA": `]]><![CDATA[`,
 	}
 }
+
+// WithHostile runs a test with each of them.
+func WithHostile(t *testing.T, test func(t *testing.T, value string)) {
+	t.Helper()
+	for name, value := range Hostile() {
+		t.Run(name, func(t *testing.T) { test(t, value) })
+	}
+}
+
+// FuzzHostile runs a fuzzer that begins with them.
+func FuzzHostile(f *testing.F, test func(t *testing.T, value string)) {
+	f.Helper()
+	hostile := Hostile()
+	for _, name := range slices.Sorted(maps.Keys(hostile)) {
+		f.Add(hostile[name])
+	}
+	f.Fuzz(test)
+}
+
+// Everywhere puts a value wherever a report has a text, and holds its page against one with harmless texts. It returns the data of
+// its script; none for no value, which is no text.
+func Everywhere[T any](t testing.TB, value string, small func() T, written func(testing.TB, T) string) string {
+	t.Helper()
+	if value == "" {
+		return "{}"
+	}
+	hostile, harmless := small(), small()
+	Fill(&hostile, value)
+	Fill(&harmless, "x")
+	page := written(t, hostile)
+	Inert(t, page, written(t, harmless))
+	const most = 600_000
+	assert.Assert(t, len(page) < most, "%d bytes", len(page))
+	return Data(t, page)
+}
+
+// Closed is a writer that nobody reads from any more.
+type Closed struct{}
+
+func (Closed) Write([]byte) (int, error) { return 0, errors.New("closed") }
 
 // Inert holds a page with hostile values against one with harmless ones. It must have the same elements and attributes, and its text
 // must be harmless.

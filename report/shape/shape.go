@@ -1,4 +1,5 @@
-package cardinality
+// Package shape tells what values look like, and takes out of them what is about a person.
+package shape
 
 import (
 	"net/mail"
@@ -11,10 +12,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// Shape is what the values of a label look like.
+// Shape is what the values of a label or a field look like.
 type Shape string
 
-// The shapes that say that a label has no end. Plain is none of them: a name, a code, a word.
+// The shapes that say that a label or field has no end. Plain is none of them: a name, a code, a word.
 const (
 	Plain     Shape = ""
 	UUID      Shape = "uuid"
@@ -35,8 +36,8 @@ func (s Shape) Unbounded() bool { return s != Plain && s != Number }
 // nor masked one by one.
 func (s Shape) Personal() bool { return s == Mail || s == Address }
 
-// ShapeOf is the shape of four fifths of some values at least; an empty one tells nothing.
-func ShapeOf(values []string) Shape {
+// Of is the shape of four fifths of some values at least; an empty one tells nothing.
+func Of(values []string) Shape {
 	counts := map[Shape]int{}
 	all := 0
 	for _, value := range values {
