@@ -109,7 +109,7 @@ func isA(value any, documented string) bool {
 	case bool:
 		return documented == "boolean"
 	case float64:
-		return documented == "number"
+		return documented == "number" || documented == "number or null"
 	case string:
 		return documented == "string" || strings.HasPrefix(documented, "time")
 	case []any:

@@ -207,3 +207,6 @@ func (m *Manager) Volumes(ctx context.Context, name string) ([]string, error) {
 	slices.Sort(names)
 	return names, nil
 }
+
+// Host is the name that the container has for itself: the engine's default, the first digits of its id.
+func (c Container) Host() string { return c.ID[:min(12, len(c.ID))] }

@@ -1,9 +1,11 @@
 package dashboards
 
 const (
-	agent      = `job="vector-agent"`
-	aggregator = `job="vector-aggregator"`
-	bothJobs   = `job=~"vector-agent|vector-aggregator"`
+	// What shows a component's own counters on its loopback (counters.yaml) is no part of the way.
+	onTheWay   = `,component_id!~"counters|counters_page"`
+	agent      = `job="vector-agent"` + onTheWay
+	aggregator = `job="vector-aggregator"` + onTheWay
+	bothJobs   = `job=~"vector-agent|vector-aggregator"` + onTheWay
 
 	// The aggregators' way in from the agents. Their own metrics are a source of theirs, too, and
 	// would count twice with it.

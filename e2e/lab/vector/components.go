@@ -176,6 +176,8 @@ func readSink(n *node, o *options) {
 		readHTTPSink(c, o)
 	case "prometheus_remote_write":
 		readRemoteWrite(c, o)
+	case "prometheus_exporter":
+		readExporter(c, o)
 	default:
 		unknownType(n, o)
 		return
@@ -285,6 +287,18 @@ func readRemoteWrite(c *sinkConf, o *options) {
 	c.batch = readBatch(o.sub("batch"), batchConf{1000, unlimited, time.Second}, &c.aggregate)
 	c.request = readRequest(o.sub("request"), c)
 	c.retry = readRetry(o)
+}
+
+func readExporter(c *sinkConf, o *options) {
+	c.listen = o.str("address", "0.0.0.0:9598")
+	if net.ParseIP(hostOf(c.listen)) == nil {
+		o.fail("\"address\": invalid socket address syntax: %q", c.listen)
+	}
+	c.flush = o.seconds("flush_period_secs", time.Minute, true)
+	o.lacks("auth", "buckets", "default_namespace", "distributions_as_summaries", "quantiles", "suppress_timestamp", "tls")
+	// It takes each event as it comes.
+	c.batch = batchConf{events: 1000, bytes: unlimited, timeout: 10 * time.Millisecond}
+	c.request = requestConf{timeout: time.Minute, initial: time.Second, longest: 30 * time.Second, attempts: unlimited, concurrency: 1}
 }
 
 func readAuth(o *options) *basicAuth {

@@ -89,6 +89,8 @@ type sinkConf struct {
 	expire      time.Duration
 	keepalive   time.Duration // vector; zero: off
 	keepTimeout time.Duration
+	listen      string        // prometheus_exporter
+	flush       time.Duration // prometheus_exporter
 	batch       batchConf
 	request     requestConf
 	retry       retryTable
@@ -520,7 +522,7 @@ func (n *node) emits() dataType {
 
 func (n *node) accepts() dataType {
 	switch n.typ {
-	case "prometheus_remote_write":
+	case "prometheus_remote_write", "prometheus_exporter":
 		return metricData
 	case "http":
 		return logData // Vector's JSON codec takes metrics too; the stand-in's does not

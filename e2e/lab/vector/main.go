@@ -133,6 +133,9 @@ func (c *cli) fromEnv(env func(string) string, seconds int) error {
 
 // run is the whole program; it returns the exit code.
 func run(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "tap" {
+		return tapCommand(ctx, args[1:], stdout, stderr)
+	}
 	c, err := parseArgs(args, env, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return exitOK
@@ -204,7 +207,7 @@ func serve(ctx context.Context, c *cli, log *logger) int {
 		_ = t.release()
 		return reportConfig(log, err)
 	}
-	api, err := startAPI(cfg, log)
+	api, err := startAPI(cfg, t.reg, log)
 	if err != nil {
 		_ = t.release()
 		log.write(levelError, "app", "An error occurred that Vector couldn't handle.", []any{"error", err})
@@ -264,13 +267,14 @@ func validate(ctx context.Context, c *cli, log *logger, stdout, stderr io.Writer
 	return exitOK
 }
 
-// api serves GET and HEAD /health. The gRPC service behind `vector top` and `vector tap` is not there.
+// api serves GET and HEAD /health, and the stand-in's own way to tap. The gRPC service behind `vector top` and `vector tap` is
+// not there.
 type api struct {
 	draining atomic.Bool
 	srv      *http.Server
 }
 
-func startAPI(cfg *config, log *logger) (*api, error) {
+func startAPI(cfg *config, reg *registry, log *logger) (*api, error) {
 	a := &api{}
 	if !cfg.apiEnabled {
 		return a, nil
@@ -281,6 +285,7 @@ func startAPI(cfg *config, log *logger) (*api, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", a.health)
+	mux.Handle("GET /lab/tap", &reg.taps)
 	a.srv = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = a.srv.Serve(lis) }()
 	log.info("api", "API server running.", "address", lis.Addr().String())

@@ -347,7 +347,7 @@ func TestRemoteWriteSink(t *testing.T) {
 
 func TestAPI(t *testing.T) {
 	addr := freePort(t)
-	a, err := startAPI(&config{apiEnabled: true, apiAddress: addr}, newLogger(io.Discard, levelError))
+	a, err := startAPI(&config{apiEnabled: true, apiAddress: addr}, newRegistry(), newLogger(io.Discard, levelError))
 	assert.NilError(t, err)
 	defer a.close()
 	get := func() (int, string) {

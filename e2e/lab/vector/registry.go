@@ -37,6 +37,7 @@ type series struct {
 type registry struct {
 	mu     sync.Mutex
 	series map[string]*series
+	taps   taps
 }
 
 func newRegistry() *registry { return &registry{series: map[string]*series{}} }

@@ -31,6 +31,7 @@ func (o *output) send(ctx context.Context, events []event) error {
 		return nil
 	}
 	o.c.sent(events)
+	o.c.reg.taps.show(o.c.id, events)
 	if len(o.to) == 0 {
 		settleAll(events, delivered)
 		return nil
@@ -202,6 +203,8 @@ func (t *topology) newSink(cfg *config, n *node, conf *sinkConf) (*sink, error) 
 		s.sender, err = newVectorSender(conf)
 	case "http":
 		s.sender, err = newLogPoster(s.c, conf)
+	case "prometheus_exporter":
+		s.sender = newExporter(s.c, conf)
 	default:
 		s.sender = newRemoteWriter(s.c, conf)
 	}
