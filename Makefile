@@ -99,7 +99,7 @@ bench: build bin/docker-compose ## Compare with docker-compose; fails when a bud
 .PHONY: store-test
 store-test: ## Hold counts and forecasts against a real VictoriaMetrics (VICTORIAMETRICS=/path/to/one)
 	export VICTORIAMETRICS=$$(hack/victoriametrics.sh)
-	go test -tags store -count=1 -timeout 10m -run TestStore -v ./report/cardinality/ ./report/retention/
+	go test -tags store -count=1 -timeout 10m -run TestStore -v ./report/cardinality/ ./report/retention/ ./report/rules/
 
 .PHONY: bench-cardinality
 bench-cardinality: ## Measure the report on a million series; fails when a budget is missed (ARGS=--large: ten million as well)

@@ -5,10 +5,10 @@ package e2e
 import (
 	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,14 +50,17 @@ func (e *env) cardinality(args ...string) cardinalityJSON {
 const customers = 700
 
 // shopScript is a service that made the mistake that the report exists for: a counter with the id of a customer in a label.
-// Customer i orders i times a second, by the clock at the moment of the scrape, so that their rates are known.
+// Customer i orders i times a second, by the clock at the moment of the scrape, so that their rates are known; and visits as
+// often, under a path of its own, of one of three kinds.
 func shopScript() string {
 	return fmt.Sprintf(`mkdir -p /tmp/www/cgi-bin
 cat >/tmp/www/cgi-bin/metrics <<'EOF'
 #!/bin/sh
 printf 'Content-Type: text/plain\r\n\r\n'
-awk 'BEGIN { getline up <"/proc/uptime"; split(up, t, " "); print "# TYPE shop_orders_total counter"
-	for (i = 1; i <= %d; i++) printf "shop_orders_total{user_id=\"%%d\",route=\"/cart\"} %%d\n", i*7919+100000, t[1]*i
+awk 'BEGIN { getline up <"/proc/uptime"; split(up, t, " "); split("users orders carts", kinds, " "); print "# TYPE shop_orders_total counter"
+	for (i = 1; i <= %[1]d; i++) printf "shop_orders_total{user_id=\"%%d\",route=\"/cart\"} %%d\n", i*7919+100000, t[1]*i
+	print "# TYPE shop_visits_total counter"
+	for (i = 1; i <= %[1]d; i++) printf "shop_visits_total{path=\"/%%s/%%d/view\"} %%d\n", kinds[i%%3+1], i*7919+100000, t[1]*i
 	print "shop_odd_info{text=\"=1+1 <script>alert(1)</script> | \\\"\\\\\"} 1" }'
 EOF
 chmod +x /tmp/www/cgi-bin/metrics; exec httpd -f -p 9100 -h /tmp/www`, customers)
@@ -194,6 +197,7 @@ func TestCardinality(t *testing.T) {
 	})
 	t.Run("logs", e.logFields)
 	t.Run("rules", e.rules)
+	t.Run("a fuse", e.fuse)
 	t.Run("the store stopped", func(t *testing.T) {
 		e.ok(e.telemetry("stop", "victoriametrics"))
 		r := e.fails(e.telemetry("report", "cardinality"), 4)
@@ -245,13 +249,37 @@ func (e *env) logFields(t *testing.T) {
 	assert.Assert(t, strings.Contains(r.stderr, "are more than --max-fields 3") && strings.Contains(r.stdout, "FINDINGS"), "%s", r)
 }
 
-// rules applies what a report proposes: the series become one, as promised, and tell the same; then undoes it.
+// applied is what a scenario reads of `rules apply`.
+type applied struct {
+	Promises []struct {
+		Metric                  string
+		Before, After, Promised int
+		Kept                    bool
+		NewBefore, NewAfter     *struct {
+			Series              int
+			Seconds, PerHour    float64
+			Extrapolated, Young bool
+		}
+	}
+}
+
+func (e *env) applyRules(folder string) applied {
+	e.t.Helper()
+	r := e.ok(e.telemetry("rules", "apply", folder, "--format", "json", "--measure", "15s"))
+	var all applied
+	assert.NilError(e.t, json.Unmarshal([]byte(r.stdout), &all))
+	e.t.Logf("applied and seen to hold after %s\n%s", r.took, r.stdout)
+	return all
+}
+
+// rules applies what a report proposes: the series are as few as promised, and tell the same; then undoes it.
 func (e *env) rules(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "rules")
 	r := e.ok(e.telemetry("report", "cardinality", "--fix", "DTC001", "-o", dir))
 	assert.Assert(t, strings.Contains(r.stdout, "DTC001-shop_orders_total-user_id.yaml"), "%s", r)
+	assert.Assert(t, strings.Contains(r.stdout, "DTC001-shop_visits_total-path.yaml"), "%s", r)
 	wanted := float64(customers * (customers + 1) / 2)
-	e.rateIs(t, wanted)
+	e.rateIs(t, "shop_orders_total", wanted)
 	before := e.ids(e.name)
 
 	broken := t.TempDir()
@@ -261,43 +289,89 @@ func (e *env) rules(t *testing.T) {
 	assert.Assert(t, strings.Contains(r.stderr, "error: VictoriaMetrics does not take these rules: ") && strings.Contains(r.stderr, "nonsense"), "%s", r)
 	assert.DeepEqual(t, e.ids(e.name), before)
 
-	r = e.ok(e.telemetry("rules", "apply", dir, "--format", "json"))
-	var applied struct {
-		Promises []struct {
-			Metric                  string
-			Before, After, Promised int
-			Kept                    bool
-		}
+	for i, p := range e.applyRules(dir).Promises {
+		want := []string{"shop_orders_total 700 1 1 true", "shop_visits_total 700 3 3 true"}[i]
+		assert.Equal(t, fmt.Sprint(p.Metric, " ", p.Before, " ", p.After, " ", p.Promised, " ", p.Kept), want)
+		// The shop is younger than an hour, so each of its series was new; with the rules none is.
+		assert.Assert(t, p.NewBefore.Young && p.NewBefore.PerHour == customers && !p.NewBefore.Extrapolated, "%+v", p.NewBefore)
+		assert.Assert(t, p.NewAfter.Series == 0 && p.NewAfter.Seconds >= 15 && p.NewAfter.Extrapolated, "%+v", p.NewAfter)
 	}
-	assert.NilError(t, json.Unmarshal([]byte(r.stdout), &applied))
-	assert.Equal(t, fmt.Sprintf("%+v", applied.Promises), fmt.Sprintf("[{Metric:shop_orders_total Before:%d After:1 Promised:1 Kept:true}]", customers))
-	t.Logf("applied and seen to hold after %s", r.took)
 	after := e.ids(e.name)
 	for container, id := range before {
 		assert.Equal(t, id == after[container], container != e.name+"-victoriametrics-1", "only the component concerned: %s", container)
 	}
-	e.rateIs(t, wanted)
+	e.rateIs(t, "shop_orders_total", wanted)
+	e.rateIs(t, "shop_visits_total", wanted)
+	found, err := e.metrics(`last_over_time(shop_visits_total{path="/users/{id}/view"}[1m])`)
+	assert.NilError(t, err)
+	assert.Equal(t, len(found), 1)
 	assert.Assert(t, strings.Contains(e.ok(e.telemetry("rules", "ls")).stdout, "DTC001-shop_orders_total-user_id"))
 	assert.Assert(t, strings.Contains(e.ok(e.telemetry("config")).stdout, "shop_orders_total"), "it is part of the project")
 	e.up("--no-verify")
 	assert.DeepEqual(t, e.ids(e.name), after)
 
 	e.ok(e.telemetry("rules", "undo", "DTC001-shop_orders_total-user_id"))
-	eventually(t, time.Minute, func() error {
-		found, err := e.metrics(fmt.Sprintf("count(last_over_time(shop_orders_total[30s])) >= %d", customers))
-		if err == nil && len(found) == 0 {
-			err = errors.New("the series are not back")
-		}
-		return err
-	})
+	e.allLive(t, "shop_orders_total")
+	e.ok(e.telemetry("rules", "undo", "--all"))
+	e.allLive(t, "shop_visits_total")
 	assert.Equal(t, e.ok(e.telemetry("rules", "ls")).stdout, "")
 }
 
+// fuse lets fewer values of a label pass than come: what is left is whole, what is lost is counted, and the agent alone is
+// brought up anew.
+func (e *env) fuse(t *testing.T) {
+	const most = 15
+	dir := filepath.Join(t.TempDir(), "rules")
+	e.ok(e.telemetry("report", "cardinality", "--fix", "DTC001", "--fuse", strconv.Itoa(most), "-o", dir, "--metric", "shop_orders_total"))
+	assert.NilError(t, os.Remove(filepath.Join(dir, "DTC001-shop_orders_total-user_id.yaml")))
+	before := e.ids(e.name)
+	fuse := filepath.Join(dir, "DTC001-shop_orders_total-user_id-fuse.yaml")
+	raw, err := os.ReadFile(fuse)
+	assert.NilError(t, err)
+	for old, want := range map[string]string{
+		"drop_event": `unknown variant "drop"`, "expected_event_count: 2": "expected 3 events",
+	} {
+		broken := t.TempDir()
+		text := strings.Replace(string(raw), old, map[string]string{"drop_event": "drop", "expected_event_count: 2": "expected_event_count: 3"}[old], 1)
+		assert.NilError(t, os.WriteFile(filepath.Join(broken, "fuse.yaml"), []byte(text), 0o600))
+		r := e.fails(e.telemetry("rules", "apply", broken), 1)
+		assert.Assert(t, strings.Contains(r.stderr, "error: the agent does not take these rules: ") && strings.Contains(r.stderr, want), "%s", r)
+	}
+	assert.DeepEqual(t, e.ids(e.name), before)
+
+	promise := e.applyRules(dir).Promises[0]
+	// The one more is the sum that the rules before stored, which has no such label.
+	assert.Assert(t, promise.Kept && promise.After == most && promise.Promised == most+1, "%+v", promise)
+	assert.Equal(t, promise.NewAfter.Series, 0)
+	after := e.ids(e.name)
+	for container, id := range before {
+		assert.Equal(t, id == after[container], container != e.name+"-agent-1", "only the component concerned: %s", container)
+	}
+	eventually(t, time.Minute, func() error {
+		return e.hasSeries(`vector_component_discarded_events_total{component_id="rule_DTC001-shop_orders_total-user_id-fuse",intentional="true"}`)
+	})
+	e.allLive(t, "shop_visits_total")
+	e.ok(e.telemetry("rules", "undo", "--all"))
+	e.allLive(t, "shop_orders_total")
+}
+
+// allLive waits until each customer's series of a metric gets samples.
+func (e *env) allLive(t *testing.T, metric string) {
+	t.Helper()
+	eventually(t, time.Minute, func() error {
+		found, err := e.metrics(fmt.Sprintf("count(last_over_time(%s[30s])) >= %d", metric, customers))
+		if err == nil && len(found) == 0 {
+			err = fmt.Errorf("%s has not %d series", metric, customers)
+		}
+		return err
+	})
+}
+
 // rateIs waits until the orders of a minute and a half have a sum of rates within 1 % of what is wanted.
-func (e *env) rateIs(t *testing.T, wanted float64) {
+func (e *env) rateIs(t *testing.T, metric string, wanted float64) {
 	t.Helper()
 	eventually(t, 4*time.Minute, func() error {
-		found, err := e.metrics(fmt.Sprintf("abs(sum(rate(shop_orders_total[90s])) / %g - 1) < 0.01", wanted))
+		found, err := e.metrics(fmt.Sprintf("abs(sum(rate(%s[90s])) / %g - 1) < 0.01", metric, wanted))
 		if err == nil && len(found) == 0 {
 			err = fmt.Errorf("the sum of the rates is not within 1 %% of %g", wanted)
 		}

@@ -103,9 +103,10 @@ func walkJSON(path string, value any, visit func(path string, members map[string
 }
 
 func isA(value any, documented string) bool {
+	documented, nullable := strings.CutSuffix(documented, " or null")
 	switch value := value.(type) {
 	case nil:
-		return strings.HasSuffix(documented, " or null")
+		return nullable
 	case bool:
 		return documented == "boolean"
 	case float64:

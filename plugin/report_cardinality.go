@@ -16,6 +16,7 @@ import (
 	"github.com/docker-telemetry/docker-telemetry/profiles"
 	"github.com/docker-telemetry/docker-telemetry/report/cardinality"
 	"github.com/docker-telemetry/docker-telemetry/report/cardinality/page"
+	"github.com/docker-telemetry/docker-telemetry/report/rules"
 	"github.com/docker-telemetry/docker-telemetry/stack/bundle"
 )
 
@@ -25,6 +26,7 @@ type cardinalityOptions struct {
 	from               storeOptions
 	format, output     string
 	fix                string
+	fuse               int
 	top                int
 	match              []string
 	metric, date       string
@@ -35,6 +37,7 @@ type cardinalityOptions struct {
 	maxSeries          int
 	maxChurn           float64
 	limitSet, churnSet bool
+	fuseSet            bool
 	maxFields          int
 }
 
@@ -55,6 +58,8 @@ estimated. Reading does not disturb: no metric but the store's own is queried, s
 A finding has a code (docs/findings), the series that it saves, who reads what would go, and a rule for VictoriaMetrics
 that is right for the type of the metric. --fix writes the rules of one code, or all, as files to the folder of -o;
 look at them before docker telemetry rules apply puts them into the stack.
+--fuse N adds, for each label without end (DTC001), a rule for the agent: N values of the label pass at most, and samples
+with any other are lost. It is the fuse for the day that brings more than the pipeline can carry.
 A page of html is one file with charts that loads nothing from anywhere.
 
 Each report is remembered by the stack, so that --since can compare with an earlier one; where there is none, the last
@@ -72,11 +77,13 @@ values are masked. --max-fields makes a gate of it, and --url names another Open
   docker telemetry report cardinality --max-series 50000 --format json -o cardinality.json
   docker telemetry report cardinality --url http://prometheus:9090
   docker telemetry report cardinality --source logs --since 1h
-  docker telemetry report cardinality --fix all -o rules && docker telemetry rules apply rules`,
+  docker telemetry report cardinality --fix all -o rules && docker telemetry rules apply rules
+  docker telemetry report cardinality --fix DTC001 --fuse 5000 -o rules`,
 		Args: argsBetween(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.Flags().Visit(func(flag *pflag.Flag) { o.given = append(o.given, flag.Name) })
 			o.limitSet, o.churnSet = cmd.Flags().Changed("max-series"), cmd.Flags().Changed("max-churn")
+			o.fuseSet = cmd.Flags().Changed("fuse")
 			return runReportCardinality(cmd.Context(), a, o)
 		},
 	}
@@ -86,6 +93,7 @@ values are masked. --max-fields makes a gate of it, and --url names another Open
 	addFormat(cmd, &o.format, reportFormats()...)
 	flags.StringVarP(&o.output, "output", "o", "", "Write to this file instead of stdout; with --fix, the folder for the rules")
 	flags.StringVar(&o.fix, "fix", "", "Write the rules of the findings with this code, or of all, to the folder of -o")
+	flags.IntVar(&o.fuse, "fuse", 0, "With --fix: also write fuses for the agent, which let so many values of a label without end pass")
 	flags.IntVar(&o.top, "top", 20, "How many metrics, labels and sources, or fields and services of a stream, to list")
 	flags.StringArrayVar(&o.match, "match", nil, `Only series that match this selector, such as '{job="shop"}'; several are alternatives`)
 	flags.StringVar(&o.metric, "metric", "", "Only this metric, with all of its labels")
@@ -124,6 +132,10 @@ func (o cardinalityOptions) check(now time.Time) (day time.Time, err error) {
 		return day, &usageError{err: errors.New("--max-series takes a number from 1 on")}
 	case o.churnSet && o.maxChurn <= 0:
 		return day, &usageError{err: errors.New("--max-churn takes a number above 0")}
+	case o.fuseSet && o.fix == "":
+		return day, &usageError{err: errors.New("--fuse adds to the rules of --fix"), advice: "docker telemetry report cardinality --fix DTC001 --fuse 5000 -o DIR"}
+	case o.fuseSet && o.fuse < 1:
+		return day, &usageError{err: errors.New("--fuse takes a number from 1 on")}
 	case o.fix != "" && o.output == "":
 		return day, &usageError{err: errors.New("--fix writes files: say where with -o DIR")}
 	case o.fix != "" && o.fix != cardinality.AllFindings && !slices.Contains(cardinality.Codes(), o.fix):
@@ -219,7 +231,7 @@ func (a *app) reportCardinality(ctx context.Context, o cardinalityOptions, day t
 		if !report.Complete { // a label that saves much of a part may save nothing of the whole
 			return o.judge(report)
 		}
-		return a.writeRules(o.output, report.Rules(o.fix))
+		return a.writeRules(o.output, a.rulesOf(report, o))
 	}
 	forms := reportForms{
 		document: report.Document(), object: report,
@@ -239,6 +251,19 @@ func (a *app) drawReport(o cardinalityOptions, forms reportForms) error {
 		fmt.Fprint(a.deps.stdout, clearScreen)
 	}
 	return a.writeReport(o.format, o.output, forms)
+}
+
+// rulesOf are those that --fix and --fuse ask for.
+func (a *app) rulesOf(report cardinality.Report, o cardinalityOptions) []rules.Rule {
+	all := report.Rules(o.fix)
+	if !o.fuseSet {
+		return all
+	}
+	fuses := report.Fuses(o.fix, o.fuse)
+	if len(fuses) == 0 {
+		fmt.Fprintln(a.deps.stderr, "note: none of these findings is about a label without end that comes through the agent, so there is no fuse")
+	}
+	return append(all, fuses...)
 }
 
 // points are the series of the earlier reports of the same selection, and of this one where it is one of now and whole: a part

@@ -24,7 +24,7 @@ func (o cardinalityOptions) checkSource() error {
 		return nil
 	}
 	for _, flag := range []string{
-		"match", "metric", "unused", "dashboards", "max-series", "max-churn", "fix", "no-save", "token-file",
+		"match", "metric", "unused", "dashboards", "max-series", "max-churn", "fix", "fuse", "no-save", "token-file",
 	} {
 		if slices.Contains(o.given, flag) {
 			return &usageError{err: fmt.Errorf("--%s is not for --source logs", flag)}

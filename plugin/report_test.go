@@ -69,3 +69,12 @@ func TestPoints(t *testing.T) {
 	assert.DeepEqual(t, points(history, report, nil, true), []page.Point{{At: at.Add(-2 * time.Hour), Series: 1}, {At: at, Series: 3}})
 	assert.DeepEqual(t, points(history, report, []string{"up"}, false), []page.Point{{At: at.Add(-time.Hour), Series: 2}})
 }
+
+func TestFuseThatIsNone(t *testing.T) {
+	var told bytes.Buffer
+	a := &app{deps: deps{stderr: &told}}
+	assert.Equal(t, len(a.rulesOf(cardinality.Report{}, cardinalityOptions{fix: "DTC004"})), 0)
+	assert.Equal(t, told.String(), "")
+	assert.Equal(t, len(a.rulesOf(cardinality.Report{}, cardinalityOptions{fix: "DTC004", fuse: 9, fuseSet: true})), 0)
+	assert.Equal(t, told.String(), "note: none of these findings is about a label without end that comes through the agent, so there is no fuse\n")
+}

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/render"
 	"github.com/docker-telemetry/docker-telemetry/internal/settings"
+	"github.com/docker-telemetry/docker-telemetry/report/rules"
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
@@ -20,7 +20,7 @@ func newRulesCommand(a *app) *cobra.Command {
 		Use:   "rules",
 		Short: "Apply the rules that a report wrote, list them, undo them",
 		Long: `Apply the rules that a report wrote, list them, undo them. They are part of the stack from then on, as up, config and
-eject show it; only VictoriaMetrics is brought up anew with them, and what is stored already stays as it is.`,
+eject show it; only VictoriaMetrics, or the agent, is brought up anew with them, and what is stored already stays as it is.`,
 		Args: argsBetween(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -50,6 +50,7 @@ type ruleRow struct {
 	Left      *int      `json:"left"`
 	Kind      string    `json:"kind"`
 	Config    string    `json:"config"`
+	Tests     string    `json:"tests"`
 	AppliedAt time.Time `json:"appliedAt"`
 }
 
@@ -57,7 +58,7 @@ func ruleRows(applied []settings.AppliedRule) []ruleRow {
 	rows := make([]ruleRow, 0, len(applied))
 	for _, r := range applied {
 		labels := append([]string{}, r.Labels...) // [], not null
-		rows = append(rows, ruleRow{r.Name, r.Code, r.About, r.Metric, labels, r.Left, r.Kind, r.Config, r.AppliedAt})
+		rows = append(rows, ruleRow{r.Name, r.Code, r.About, r.Metric, labels, r.Left, r.Kind, r.Config, r.Tests, r.AppliedAt})
 	}
 	return rows
 }
@@ -175,7 +176,7 @@ func rulesCounted(count int) string {
 	return fmt.Sprintf("%d rules", count)
 }
 
-// bringInRules keeps the rules and brings VictoriaMetrics up with them. A stack that does not run gets them with its next up.
+// bringInRules keeps the rules and brings up who gets them. A stack that does not run gets them with its next up.
 func (s *session) bringInRules(ctx context.Context, applied []settings.AppliedRule, timeout time.Duration) error {
 	if err := settings.WriteRules(s.state, applied); err != nil {
 		return err
@@ -194,24 +195,18 @@ func (s *session) bringInRules(ctx context.Context, applied []settings.AppliedRu
 	return nil
 }
 
-// twice names a rule that aggregates the same series as another: each sample would be counted in both.
+// twice refuses a rule that aggregates the same series as another: each sample would be counted in both.
 func twice(applied []settings.AppliedRule) error {
-	matches := map[string]string{}
-	for _, rule := range applied {
-		for line := range strings.Lines(rule.Config) {
-			match, is := strings.CutPrefix(strings.TrimSpace(line), "- match:")
-			if !is {
-				continue
-			}
-			match = strings.TrimSpace(match)
-			if other := matches[match]; other != "" {
-				return &stack.Error{
-					Text:   fmt.Sprintf("rules %s and %s aggregate the same series, and each sample would count in both", quoted(other), quoted(rule.Name)),
-					Advice: "leave one out, or docker telemetry rules undo " + other,
-				}
-			}
-			matches[match] = rule.Name
-		}
+	all := make([]rules.Rule, 0, len(applied))
+	for _, one := range applied {
+		all = append(all, one.Rule)
 	}
-	return nil
+	one, other := rules.Twice(all)
+	if one == "" {
+		return nil
+	}
+	return &stack.Error{
+		Text:   fmt.Sprintf("rules %s and %s aggregate the same series, and each sample would count in both", quoted(one), quoted(other)),
+		Advice: "leave one out, or docker telemetry rules undo " + one,
+	}
 }

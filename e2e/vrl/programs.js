@@ -5,8 +5,8 @@ import { parse } from 'yaml'
 
 const repo = new URL('../..', import.meta.url).pathname
 
-// Where configuration comes from. A profile may bring Vector files of its own.
-const roots = { bundle: 'stack/bundle/config', profiles: 'profiles' }
+// Where configuration comes from. A profile may bring Vector files of its own, and a report writes rules for the agent.
+const roots = { bundle: 'stack/bundle/config', profiles: 'profiles', rules: 'report/cardinality/testdata' }
 
 // What the plugin fills in when it renders the files; the cases expect these values.
 export const values = { Project: 'telemetry', Host: 'docker-host' }
@@ -14,18 +14,29 @@ export const values = { Project: 'telemetry', Host: 'docker-host' }
 // find returns a Map from "bundle/agent/logs.yaml#docker_kept" to { source, kind }.
 export function find() {
   const found = new Map()
-  for (const [root, dir] of Object.entries(roots)) {
-    for (const file of yamlFiles(join(repo, dir))) {
-      const text = readFileSync(file, 'utf8')
-      if (!/^transforms:/m.test(text)) continue // not a Vector file, or one without programs
-      const name = `${root}/${relative(join(repo, dir), file)}`
-      const transforms = parse(render(text, name)).transforms
-      for (const [id, transform] of Object.entries(transforms)) {
-        for (const program of programs(`${name}#${id}`, transform)) found.set(program.key, program)
-      }
+  for (const { name, config } of configs()) {
+    for (const [id, transform] of Object.entries(config.transforms)) {
+      for (const program of programs(`${name}#${id}`, transform)) found.set(program.key, program)
     }
   }
   return found
+}
+
+// testConditions returns { key, source } for each condition of a unit test of Vector.
+export function testConditions() {
+  return configs().flatMap(({ name, config }) => (config.tests ?? []).flatMap((test) =>
+    test.outputs.flatMap((output) => (output.conditions ?? []).map((c) => ({
+      key: `${name}: ${test.name}`, source: condition(name, c),
+    })))))
+}
+
+function configs() {
+  return Object.entries(roots).flatMap(([root, dir]) => yamlFiles(join(repo, dir)).flatMap((file) => {
+    const text = readFileSync(file, 'utf8')
+    if (!/^transforms:/m.test(text)) return [] // not a Vector file, or one without programs
+    const name = `${root}/${relative(join(repo, dir), file)}`
+    return [{ name, config: parse(render(text, name)) }]
+  }))
 }
 
 function yamlFiles(dir) {

@@ -10,7 +10,7 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
 import { check, execute, formatDiagnostic } from '@bpinternal/verel'
-import { find } from './programs.js'
+import { find, testConditions } from './programs.js'
 import { read, Now, Typed } from './cases.js'
 
 const hostname = 'replica-1'
@@ -22,6 +22,15 @@ test('there are programs', () => assert.ok(programs.size > 0))
 test('every case names a program', () => {
   const unknown = [...cases.keys()].filter((key) => !programs.has(key))
   assert.deepEqual(unknown, [])
+})
+
+test('the conditions of unit tests compile', () => {
+  const conditions = testConditions()
+  assert.ok(conditions.length > 0)
+  for (const { key, source } of conditions) {
+    const { errors, warnings } = check(source)
+    assert.deepEqual([...errors, ...warnings].map(formatDiagnostic), [], key)
+  }
 })
 
 for (const [key, program] of programs) {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/state"
@@ -62,10 +63,11 @@ func WriteRules(to *state.Stack, applied []AppliedRule) error {
 	if err != nil {
 		return fmt.Errorf("write the rules: %w", err)
 	}
-	files := RuleFiles(applied)
-	files[rulesOverlay] = "configs:\n" +
-		"  victoriametrics-aggregation: {file: ./aggregation.yaml}\n" +
-		"  victoriametrics-relabeling: {file: ./relabeling.yaml}\n"
+	files, err := RuleFiles(applied)
+	if err != nil {
+		return err
+	}
+	files[rulesOverlay] = overlayOf(files)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if err := to.WriteFile(rulesFolder+"/"+name, []byte(files[name]), 0o600); err != nil {
 			return err
@@ -75,18 +77,41 @@ func WriteRules(to *state.Stack, applied []AppliedRule) error {
 	return to.WriteFile(rulesFile, append(raw, '\n'), 0o600)
 }
 
-// RuleFiles are the files of VictoriaMetrics that hold some rules, by name. None is empty: Compose has no config without
-// content.
-func RuleFiles(applied []AppliedRule) map[string]string {
+// RuleFiles are the files that hold some rules, by name. Where there is none of a kind the bundle's own file stays, and with
+// it the component that reads it.
+func RuleFiles(applied []AppliedRule) (map[string]string, error) {
 	all := make([]rules.Rule, 0, len(applied))
 	for _, one := range applied {
 		all = append(all, one.Rule)
 	}
 	const header = "# Written by docker telemetry rules apply.\n"
-	return map[string]string{
-		"aggregation.yaml": header + rules.Config(all, rules.Aggregation),
-		"relabeling.yaml":  header + rules.Config(all, rules.Relabeling),
+	files := map[string]string{}
+	for kind, file := range map[string]string{rules.Aggregation: stack.AggregationFile, rules.Relabeling: stack.RelabelingFile} {
+		if text := rules.Config(all, kind); text != "" {
+			files[file] = header + text
+		}
 	}
+	if slices.ContainsFunc(all, func(rule rules.Rule) bool { return rule.Kind == rules.Transform }) {
+		text, err := rules.AgentConfig(all)
+		if err != nil {
+			return nil, err
+		}
+		files[stack.AgentFile] = header + text
+	}
+	return files, nil
+}
+
+// overlayOf puts those files in the place of the bundle's.
+func overlayOf(files map[string]string) string {
+	configs := map[string]string{
+		stack.AggregationFile: "victoriametrics-aggregation", stack.RelabelingFile: "victoriametrics-relabeling", stack.AgentFile: "agent-rules",
+	}
+	var overlay strings.Builder
+	overlay.WriteString("configs:\n")
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(&overlay, "  %s: {file: ./%s}\n", configs[file], file)
+	}
+	return overlay.String()
 }
 
 // rulesLayer puts the applied rules in place of the bundle's empty files. It comes before the user's overlays, which have the

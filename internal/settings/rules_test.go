@@ -21,20 +21,33 @@ func TestRulesBecomePartOfTheProject(t *testing.T) {
 	kept, err := root.Stack("default", "telemetry")
 	assert.NilError(t, err)
 	source := settings.Source{Root: root, Stack: kept, Engine: stack.Engine{Name: "host", API: "1.41", SocketPath: "/var/run/docker.sock"}, Now: time.Now}
-	content := func() (aggregation, relabeling string) {
+	file := func(config string) string {
 		t.Helper()
 		result, err := source.Remember(settings.Request{})
 		assert.NilError(t, err)
 		project, err := stack.Load(t.Context(), bundle.FS(), result.Settings)
 		assert.NilError(t, err)
-		return project.Configs["victoriametrics-aggregation"].Content, project.Configs["victoriametrics-relabeling"].Content
+		return project.Configs[config].Content
 	}
+	content := func() (aggregation, relabeling string) {
+		t.Helper()
+		return file("victoriametrics-aggregation"), file("victoriametrics-relabeling")
+	}
+	agent := func() string { return file("agent-rules") }
+	plain := agent()
 	before, _ := content()
 	rule := rules.Rule{Name: "a", Kind: rules.Aggregation, Config: "- match: '{x=~\"a$|${HOME}[[b]]\"}'\n  interval: 30s\n"}
 	assert.NilError(t, settings.WriteRules(kept, []settings.AppliedRule{{Rule: rule}}))
 	aggregation, relabeling := content()
 	assert.Assert(t, strings.Contains(aggregation, rule.Config), aggregation)
-	assert.Assert(t, relabeling != "", "Compose has no config without content")
+	_, bundled := content()
+	assert.Equal(t, relabeling, bundled, "what has no rule stays as it is")
+	assert.Equal(t, agent(), plain)
+	transform := rules.Rule{Name: "b", Kind: rules.Transform, Config: "- {if: '.name == \"$x\"', type: filter, condition: 'false'}\n"}
+	assert.NilError(t, settings.WriteRules(kept, []settings.AppliedRule{{Rule: transform}}))
+	assert.Assert(t, strings.Contains(agent(), `.name == "$x"`), agent())
+	aggregation, _ = content()
+	assert.Equal(t, aggregation, before)
 	assert.NilError(t, settings.WriteRules(kept, nil))
 	after, _ := content()
 	assert.Equal(t, after, before)

@@ -73,7 +73,7 @@ func normalize(metric, kind, label, raw string) *Rule {
 // family is the selector of what must be treated alike, and whether it counts up.
 func family(metric, kind string) (selector string, counts bool) {
 	if kind == TypeHistogram || kind == TypeSummary {
-		for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+		for _, suffix := range familySuffixes() {
 			if base, found := strings.CutSuffix(metric, suffix); found {
 				names := []string{base + "_bucket", base + "_sum", base + "_count"}
 				return `{__name__=~` + strconv.Quote(alternatives(names)) + `}`, true
@@ -82,6 +82,9 @@ func family(metric, kind string) (selector string, counts bool) {
 	}
 	return victoriametrics.Selector(metric), kind == TypeCounter
 }
+
+// familySuffixes are those of the series of a histogram; a summary has the last two.
+func familySuffixes() []string { return []string{"_bucket", "_sum", "_count"} }
 
 // alternatives of exact names. VictoriaMetrics anchors a regular expression by itself.
 func alternatives(names []string) string {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"gotest.tools/v3/assert"
 
@@ -160,6 +161,13 @@ func TestStoreTemplates(t *testing.T) {
 		if len(value) < 2000 {
 			values[value], values["/7/"+value], values[value+"/7?"+value] = true, true, true
 		}
+	}
+	// -maxLabelValueLen of 4 KiB is for what comes in. An id of one digit is longer as {id}, so a template may be two and a half
+	// times its value: it is stored whole all the same.
+	for _, part := range []string{"/7", "/a", "日", "/é/7"} {
+		values[strings.Repeat(part, 4000/len(part))] = true
+		values[strings.Repeat(part, 1000/utf8.RuneCountInString(part))] = true
+		values[strings.Repeat(part, 1000/utf8.RuneCountInString(part))+"x"] = true
 	}
 	for len(values) < 5000 {
 		values[randomPath(random)] = true

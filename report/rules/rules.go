@@ -16,11 +16,15 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// The kinds of rules, by the file of VictoriaMetrics that they are entries of.
+// The kinds of rules, by what takes them.
 const (
-	Aggregation = "aggregation" // -streamAggr.config
-	Relabeling  = "relabeling"  // -relabelConfig
+	Aggregation = "aggregation" // entries of VictoriaMetrics' -streamAggr.config
+	Relabeling  = "relabeling"  // entries of its -relabelConfig
+	Transform   = "transform"   // transforms of the agent, see AgentConfig
 )
+
+// Kinds returns all of them.
+func Kinds() []string { return []string{Aggregation, Relabeling, Transform} }
 
 // Rule is one change of what is stored.
 type Rule struct {
@@ -30,11 +34,14 @@ type Rule struct {
 	About  string   `yaml:"about" json:"about"`
 	Metric string   `yaml:"metric,omitempty" json:"metric"` // "" for several
 	Labels []string `yaml:"labels,omitempty" json:"labels"`
-	// Left is how many series the metric is to have with the rule, nil where it saves none.
+	// Left is how many series the metric is to have with the rule at most, nil where it saves none.
 	Left *int   `yaml:"left,omitempty" json:"left"`
 	Kind string `yaml:"kind" json:"kind"`
-	// Config are entries of the kind's file, YAML.
+	// Config are entries of the kind's list, YAML.
 	Config string `yaml:"config" json:"config"`
+	// Tests are unit tests of Vector for a Transform, YAML, each without insert_at and extract_from where it is for the whole
+	// rule: https://vector.dev/docs/reference/configuration/unit-tests/
+	Tests string `yaml:"tests,omitempty" json:"tests"`
 }
 
 // Error is a rule that cannot be used.
@@ -108,8 +115,17 @@ func (r Rule) wrong() string {
 	if !regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,150}$`).MatchString(r.Name) {
 		return "its name takes letters, digits, _, . and -"
 	}
-	if r.Kind != Aggregation && r.Kind != Relabeling {
-		return fmt.Sprintf("its kind is %s or %s", Aggregation, Relabeling)
+	if !slices.Contains(Kinds(), r.Kind) {
+		return "its kind is one of " + strings.Join(Kinds(), ", ")
+	}
+	if r.Kind == Transform {
+		if err := (&chain{}).add(r); err != nil {
+			return err.Error()
+		}
+		return ""
+	}
+	if r.Tests != "" {
+		return "tests are for those of kind " + Transform
 	}
 	var entries []map[string]any
 	if err := yaml.Unmarshal([]byte(r.Config), &entries); err != nil {
@@ -138,15 +154,18 @@ func (r Rule) Encode() ([]byte, error) {
 	return raw, nil
 }
 
-// Config is the content of the file of one kind: the entries of all rules of it, in the order of their names.
+// Config is the content of the file of one kind of VictoriaMetrics: the entries of all rules of it, in the order of their names.
 func Config(all []Rule, kind string) string {
-	sorted := slices.Clone(all)
-	slices.SortFunc(sorted, func(a, b Rule) int { return strings.Compare(a.Name, b.Name) })
 	var out strings.Builder
-	for _, rule := range sorted {
-		if rule.Kind == kind {
-			fmt.Fprintf(&out, "# %s\n%s\n", rule.Name, strings.TrimRight(rule.Config, "\n"))
-		}
+	for _, rule := range of(all, kind) {
+		fmt.Fprintf(&out, "# %s\n%s\n", rule.Name, strings.TrimRight(rule.Config, "\n"))
 	}
 	return out.String()
+}
+
+// of are the rules of one kind by name.
+func of(all []Rule, kind string) []Rule {
+	some := slices.DeleteFunc(slices.Clone(all), func(rule Rule) bool { return rule.Kind != kind })
+	slices.SortFunc(some, func(a, b Rule) int { return strings.Compare(a.Name, b.Name) })
+	return some
 }

@@ -132,7 +132,11 @@ func readTransform(n *node, o *options) {
 	case "remap":
 		n.conf = readRemap(o)
 	case "filter":
-		n.conf = readFilter(o)
+		n.conf = readCondition(o, "condition")
+	case "route":
+		n.conf = readRoute(o)
+	case "tag_cardinality_limit":
+		n.conf = readLimit(o)
 	default:
 		unknownType(n, o)
 	}
@@ -146,15 +150,15 @@ func readRemap(o *options) *program {
 	return p
 }
 
-func readFilter(o *options) *program {
-	v, ok := o.get("condition")
+func readCondition(o *options, key string) *program {
+	v, ok := o.get(key)
 	if !ok {
-		o.fail("missing field %q", "condition")
+		o.fail("missing field %q", key)
 		return nil
 	}
 	src, short := v.(string)
 	if !short {
-		c := o.sub("condition")
+		c := o.sub(key)
 		if typ := c.needStr("type"); typ != "vrl" {
 			c.fail("condition type %q is not supported by the stand-in", typ)
 		}

@@ -28,11 +28,12 @@ type config struct {
 	healthchecks   bool
 	requireHealthy bool
 	components     []*node // sources, transforms and sinks, by file and then in order of id
+	tests          []*unitTest
 	warnings       []string
 }
 
 // node is one configured component. Its conf is a *dockerConf, *journaldConf, *scrapeConf, *nginxConf,
-// *internalConf, *vectorSourceConf, *program (transforms) or *sinkConf.
+// *internalConf, *vectorSourceConf, *program, *routeConf, *portConf, *limitConf (transforms) or *sinkConf.
 type node struct {
 	id, kind, typ, file string
 	inputs              []string // as written; resolved after all files are read
@@ -207,6 +208,9 @@ func load(paths []string, texts map[string]string, resolve bool) (*config, error
 	if len(errs) == 0 {
 		errs = resolveGraph(cfg)
 	}
+	if len(errs) == 0 {
+		errs = checkTests(cfg)
+	}
 	if len(errs) > 0 {
 		return nil, &configError{errs}
 	}
@@ -319,7 +323,8 @@ func (m *merger) file(file string, doc map[string]any) {
 		h.end()
 	}
 	o.get("secret") // read before, by collectSecrets
-	o.lacks("tests", "enrichment_tables", "schema", "log_schema", "timezone", "proxy", "acknowledgements",
+	m.tests(o)
+	o.lacks("enrichment_tables", "schema", "log_schema", "timezone", "proxy", "acknowledgements",
 		"expire_metrics", "expire_metrics_secs", "expire_metrics_per_metric_set", "wildcard_matching", "telemetry",
 		"metrics_storage_refresh_period", "buffer_utilization_ewma_half_life_seconds", "provider", "graph",
 		"latency_ewma_alpha", "utilization_ewma_alpha", "pipelines", "windows", "process_runtime")
@@ -390,10 +395,11 @@ func (m *merger) section(o *options, file, kind, key string, read func(n *node, 
 			c.end()
 		}
 		m.cfg.components = append(m.cfg.components, n)
+		m.cfg.components = append(m.cfg.components, n.ports()...)
 	}
 }
 
-func sortedKeys(m map[string]any) []string {
+func sortedKeys[T any](m map[string]T) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)
@@ -413,6 +419,9 @@ func resolveGraph(cfg *config) []error {
 	var errs []error
 	used, counts, names := map[*node]bool{}, map[string]int{}, map[string]*node{}
 	for _, n := range cfg.components {
+		for _, from := range n.from { // of an output
+			used[from] = true
+		}
 		counts[n.kind]++
 		if other := names[n.id]; other != nil {
 			errs = append(errs, fmt.Errorf("more than one component with name %q (%s and %s)", n.id, other.kind, n.kind))
@@ -461,8 +470,8 @@ func resolveGraph(cfg *config) []error {
 func matching(cfg *config, to *node, input string) []*node {
 	var found []*node
 	for _, n := range cfg.components {
-		if n.kind == "sink" || n == to {
-			continue
+		if _, split := n.conf.(*routeConf); split || n.kind == "sink" || n == to {
+			continue // a route has named outputs alone
 		}
 		if ok, err := path.Match(input, n.id); n.id == input || (err == nil && ok) {
 			found = append(found, n)
@@ -523,6 +532,8 @@ func (n *node) emits() dataType {
 func (n *node) accepts() dataType {
 	switch n.typ {
 	case "prometheus_remote_write", "prometheus_exporter":
+		return metricData
+	case "tag_cardinality_limit":
 		return metricData
 	case "http":
 		return logData // Vector's JSON codec takes metrics too; the stand-in's does not

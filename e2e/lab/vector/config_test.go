@@ -84,7 +84,8 @@ func TestBundleAgentIsReadAsWritten(t *testing.T) {
 	assert.Equal(t, len(byID["agg_logs"].from), 1)
 	metrics := byID["agg_metrics"].conf.(*sinkConf)
 	assert.Equal(t, metrics.buffer, bufferConf{maxEvents: 20000, drop: true})
-	assert.Equal(t, len(byID["agg_metrics"].from), 4)
+	assert.Equal(t, len(byID["agg_metrics"].from), 1)
+	assert.Equal(t, len(byID["rules"].from), 4)
 }
 
 func TestStrictness(t *testing.T) {

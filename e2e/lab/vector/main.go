@@ -60,6 +60,7 @@ type cli struct {
 	denyWarnings   bool
 	grace          time.Duration
 	validate       bool
+	test           bool
 }
 
 // parseArgs reads the arguments and the environment variables that stand for them.
@@ -67,23 +68,27 @@ func parseArgs(args []string, env func(string) string, stderr io.Writer) (*cli, 
 	c := &cli{}
 	name := "vector"
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		if args[0] != "validate" {
+		if args[0] != "validate" && args[0] != "test" {
 			return nil, fmt.Errorf("subcommand %q is not supported by the stand-in", args[0])
 		}
-		c.validate, name, args = true, "vector validate", args[1:]
+		c.validate, c.test = args[0] == "validate", args[0] == "test"
+		name, args = "vector "+args[0], args[1:]
 	}
 	fs := flag.NewFlagSet(name, flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.Var(&c.dirs, "config-dir", "read configuration from all files of this directory (VECTOR_CONFIG_DIR)")
 	fs.Var(&c.dirs, "C", "short for -config-dir")
 	seconds := fs.Int("graceful-shutdown-limit-secs", 60, "seconds to drain at the end (VECTOR_GRACEFUL_SHUTDOWN_LIMIT_SECS)")
-	if c.validate {
+	switch {
+	case c.test:
+		fs.Var(&c.files, "config-yaml", "a YAML file to test")
+	case c.validate:
 		fs.BoolVar(&c.noEnvironment, "no-environment", false, "check the files only: no secrets, no components, no health checks")
 		fs.BoolVar(&c.skipHealth, "skip-healthchecks", false, "no health checks")
 		fs.BoolVar(&c.denyWarnings, "deny-warnings", false, "fail on warnings")
 		fs.BoolVar(&c.denyWarnings, "d", false, "short for -deny-warnings")
 		fs.Var(&c.files, "config-yaml", "a YAML file to check")
-	} else {
+	default:
 		fs.Var(&c.files, "config", "read configuration from these files (VECTOR_CONFIG)")
 		fs.Var(&c.files, "c", "short for -config")
 		fs.BoolVar(&c.version, "version", false, "print the version")
@@ -94,7 +99,7 @@ func parseArgs(args []string, env func(string) string, stderr io.Writer) (*cli, 
 		return nil, err
 	}
 	if rest := fs.Args(); len(rest) > 0 {
-		if !c.validate {
+		if !c.validate && !c.test {
 			return nil, fmt.Errorf("unexpected argument %q", rest[0])
 		}
 		c.files = append(c.files, rest...)
@@ -149,6 +154,9 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 		return exitOK
 	}
 	log := newLogger(stderr, parseLevel(env("VECTOR_LOG")))
+	if c.test {
+		return runTests(c, log, stdout, stderr)
+	}
 	if c.validate {
 		return validate(ctx, c, log, stdout, stderr)
 	}

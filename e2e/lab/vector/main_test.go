@@ -39,7 +39,7 @@ func TestRunExitCodes(t *testing.T) {
 		{"no config", nil, exitConfig, "no configuration files found"},
 		{"missing file", []string{"--config", filepath.Join(dir, "none.yaml")}, exitConfig, "none.yaml"},
 		{"missing dir", []string{"--config-dir", filepath.Join(dir, "none")}, exitConfig, "none"},
-		{"other subcommand", []string{"tap"}, exitUsage, "not supported by the stand-in"},
+		{"other subcommand", []string{"top"}, exitUsage, "not supported by the stand-in"},
 		{"unknown flag", []string{"--frob"}, exitUsage, "frob"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

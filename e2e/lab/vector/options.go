@@ -174,7 +174,20 @@ func (o *options) seconds(key string, def time.Duration, fractions bool) time.Du
 	return time.Duration(f * float64(time.Second))
 }
 
-func (o *options) strings(key string) []string {
+// number reads a number that has to be there.
+func (o *options) number(key string) float64 {
+	switch v, _ := o.get(key); v := v.(type) {
+	case int:
+		return float64(v)
+	case float64:
+		return v
+	default:
+		o.fail("%q: expected a number, got %s", key, kindOf(v))
+		return 0
+	}
+}
+
+func (o *options) list(key string) []any {
 	v, ok := o.get(key)
 	if !ok {
 		return nil
@@ -182,10 +195,13 @@ func (o *options) strings(key string) []string {
 	list, ok := v.([]any)
 	if !ok {
 		o.fail("%q: expected a sequence, got %s", key, kindOf(v))
-		return nil
 	}
+	return list
+}
+
+func (o *options) strings(key string) []string {
 	var out []string
-	for i, e := range list {
+	for i, e := range o.list(key) {
 		s, ok := e.(string)
 		if !ok {
 			o.fail("%q: item %d: expected a string, got %s", key, i, kindOf(e))

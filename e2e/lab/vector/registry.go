@@ -110,10 +110,10 @@ func (c *component) received(events []event) {
 	c.count("component_received_event_bytes_total", sizeOf(events))
 }
 
-func (c *component) sent(events []event) {
+func (c *component) sent(events []event, name string) {
 	var output []string
 	if c.kind != "sink" {
-		output = []string{"output", "_default"}
+		output = []string{"output", name}
 	}
 	c.count("component_sent_events_total", len(events), output...)
 	c.count("component_sent_event_bytes_total", sizeOf(events), output...)

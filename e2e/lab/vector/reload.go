@@ -108,6 +108,14 @@ func without(nodes, others []*node) []*node {
 	return left
 }
 
+// acknowledged reports whether a sink somewhere behind a node acknowledges.
+func acknowledged(cfg *config, n *node) bool {
+	return slices.ContainsFunc(cfg.components, func(consumer *node) bool {
+		conf, isSink := consumer.conf.(*sinkConf)
+		return slices.Contains(consumer.from, n) && (isSink && conf.ack || !isSink && acknowledged(cfg, consumer))
+	})
+}
+
 func (t *topology) apply(cfg *config, diff difference) error {
 	for _, n := range diff.gone {
 		if end, runs := t.live.ends[n.id]; runs {
@@ -116,24 +124,19 @@ func (t *topology) apply(cfg *config, diff difference) error {
 		}
 	}
 	for _, n := range diff.added {
-		c := &component{id: n.id, kind: n.kind, typ: n.typ, reg: t.reg, log: t.log}
-		t.parts[n], t.outputs[n] = c, &output{c: c, kill: t.kill}
+		t.part(n)
 	}
 	for _, n := range diff.added {
-		if conf, is := n.conf.(*program); is {
-			t.receivers[n.id] = (&transform{c: t.parts[n], p: conf, out: t.outputs[n]}).receive
+		if into := t.transformer(cfg, n); into != nil {
+			t.receivers[n.id] = into
 		}
 	}
-	// From the end, so that an output knows whether what follows it acknowledges.
-	for _, n := range slices.Backward(diff.added) {
+	for _, n := range diff.added {
+		t.outputs[n].acked = acknowledged(cfg, n)
 		for _, consumer := range cfg.components {
-			if !slices.Contains(consumer.from, n) {
-				continue
+			if into := t.receivers[consumer.id]; into != nil && slices.Contains(consumer.from, n) {
+				t.outputs[n].to = append(t.outputs[n].to, into)
 			}
-			out := t.outputs[n]
-			out.to = append(out.to, t.receivers[consumer.id])
-			conf, isSink := consumer.conf.(*sinkConf)
-			out.acked = out.acked || isSink && conf.ack || t.outputs[consumer] != nil && t.outputs[consumer].acked
 		}
 	}
 	for _, n := range diff.added {

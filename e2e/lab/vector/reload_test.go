@@ -43,8 +43,10 @@ func TestReloadAddsAndRemovesScrapes(t *testing.T) {
 		return fmt.Sprintf("sources:\n  %[1]s: {type: prometheus_scrape, endpoints: [%[2]q], scrape_interval_secs: 1, scrape_timeout_secs: 1}\n"+
 			"transforms:\n  metrics_%[1]s: {type: remap, inputs: [%[1]s], source: '.tags.job = \"x\"'}\n", id, url)
 	}
-	write("base.yaml", scrape("first", first)+"sinks:\n  store: {type: prometheus_remote_write, inputs: [\"metrics_*\"], endpoint: "+store.URL+
-		", healthcheck: {enabled: false}, batch: {timeout_secs: 1}}\n")
+	write("base.yaml", scrape("first", first)+"sinks:\n  store: {type: prometheus_remote_write, inputs: [rules], endpoint: "+store.URL+
+		", healthcheck: {enabled: false}, batch: {timeout_secs: 1}, acknowledgements: {enabled: true}}\n")
+	write("rules.yaml", "transforms:\n  rule_if: {type: route, inputs: [\"metrics_*\"], route: {matched: '.name == \"a\"'}}\n"+
+		"  rules: {type: filter, inputs: [rule_if.matched, rule_if._unmatched], condition: 'true'}\n")
 	c := &cli{dirs: list{dir}, grace: time.Second}
 	paths, err := configPaths(c.dirs, nil)
 	assert.NilError(t, err)
@@ -82,6 +84,11 @@ func TestReloadAddsAndRemovesScrapes(t *testing.T) {
 	assert.NilError(t, reload())
 	grows(secondAsked)
 	grows(&stored)
+	for n, out := range top.outputs {
+		if n.id == "metrics_second" {
+			assert.Assert(t, len(out.to) == 1 && out.acked, "what came goes where the first goes")
+		}
+	}
 
 	write("targets.yaml", "sources: [")
 	assert.ErrorContains(t, reload(), "targets.yaml")

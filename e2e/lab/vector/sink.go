@@ -140,7 +140,7 @@ func (s *sink) deliver(ctx context.Context, batch []item, payload []byte, err er
 	result := delivered
 	switch {
 	case err == nil:
-		s.c.sent(eventsOf(batch))
+		s.c.sent(eventsOf(batch), "")
 		protocol, address := s.sender.endpoint()
 		s.c.count("component_sent_bytes_total", len(payload), "protocol", protocol, "endpoint", address)
 	case ctx.Err() != nil:

@@ -14,6 +14,8 @@ import (
 // output is where a source or a transform sends to: the programs and buffers behind it.
 type output struct {
 	c     *component
+	id    string // that of the node, also of an output of a route
+	name  string
 	kill  context.Context // ends when nothing may be delivered any more
 	to    []receiver
 	acked bool
@@ -30,8 +32,8 @@ func (o *output) send(ctx context.Context, events []event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	o.c.sent(events)
-	o.c.reg.taps.show(o.c.id, events)
+	o.c.sent(events, o.name)
+	o.c.reg.taps.show(o.id, events)
 	if len(o.to) == 0 {
 		settleAll(events, delivered)
 		return nil
@@ -103,21 +105,22 @@ type topology struct {
 	reloads   chan func() error // run between the start of the sources and their end
 }
 
-// build makes the components of cfg. Its errors are configuration errors.
-func build(cfg *config, log *logger) (*topology, error) {
+func newTopology(log *logger) *topology {
 	t := &topology{
 		log: log, reg: newRegistry(), sources: map[string]source{},
 		outputs: map[*node]*output{}, parts: map[*node]*component{}, fatal: make(chan error, 1),
 		receivers: map[string]receiver{}, reloads: make(chan func() error),
 	}
 	t.kill, t.cut = context.WithCancel(context.Background())
+	return t
+}
+
+// build makes the components of cfg. Its errors are configuration errors.
+func build(cfg *config, log *logger) (*topology, error) {
+	t := newTopology(log)
 	t.processMetrics()
 	for _, n := range cfg.components {
-		c := &component{id: n.id, kind: n.kind, typ: n.typ, reg: t.reg, log: log}
-		t.parts[n] = c
-		if n.kind != "sink" {
-			t.outputs[n] = &output{c: c, kill: t.kill}
-		}
+		t.part(n)
 	}
 	for _, n := range cfg.components {
 		if err := t.add(cfg, n); err != nil {
@@ -126,6 +129,38 @@ func build(cfg *config, log *logger) (*topology, error) {
 		}
 	}
 	return t, nil
+}
+
+// part makes what counts for a node, and its output.
+func (t *topology) part(n *node) {
+	name, c := "_default", &component{id: n.id, kind: n.kind, typ: n.typ, reg: t.reg, log: t.log}
+	if port, is := n.conf.(*portConf); is {
+		name, c = port.name, t.parts[n.from[0]]
+	}
+	t.parts[n] = c
+	if n.kind != "sink" {
+		t.outputs[n] = &output{c: c, id: n.id, name: name, kill: t.kill}
+	}
+}
+
+// transformer is how a transform takes events, nil where the node is none.
+func (t *topology) transformer(cfg *config, n *node) receiver {
+	c, out := t.parts[n], t.outputs[n]
+	switch conf := n.conf.(type) {
+	case *program:
+		return (&transform{c: c, p: conf, out: out}).receive
+	case *limitConf:
+		return (&limited{l: newLimiter(c, conf), out: out}).receive
+	case *routeConf:
+		r := &router{c: c, conf: conf, ports: map[string]*output{}}
+		for _, other := range cfg.components {
+			if port, is := other.conf.(*portConf); is && other.from[0] == n {
+				r.ports[port.name] = t.outputs[other]
+			}
+		}
+		return r.receive
+	}
+	return nil
 }
 
 func (t *topology) processMetrics() {
@@ -138,14 +173,15 @@ func (t *topology) processMetrics() {
 
 func (t *topology) add(cfg *config, n *node) error {
 	c, out := t.parts[n], t.outputs[n]
-	var into receiver
+	into := t.transformer(cfg, n)
 	switch conf := n.conf.(type) {
+	case *portConf:
+		return nil
 	case *program:
 		for _, s := range conf.skipped {
 			t.log.write(levelWarn, "transforms::"+n.typ, "vrl statement passed over", []any{"component_id", n.id, "statement", s})
 		}
-		tr := &transform{c: c, p: conf, out: out}
-		into = tr.receive
+	case *routeConf, *limitConf:
 	case *sinkConf:
 		s, err := t.newSink(cfg, n, conf)
 		if err != nil {

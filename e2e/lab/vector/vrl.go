@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -237,12 +238,12 @@ func assign(root map[string]any, path []string, v any) {
 
 // checkCall refuses what eval could not do, so that it shows at start.
 func checkCall(c callExpr) error {
-	if c.name == "del" {
+	if c.name == "del" || c.name == "exists" {
 		if len(c.args) != 1 {
-			return errors.New("del takes one path")
+			return fmt.Errorf("%s takes one path", c.name)
 		}
 		if p, ok := c.args[0].(pathExpr); !ok || len(p) == 0 {
-			return errors.New("del takes a path")
+			return fmt.Errorf("%s takes a path", c.name)
 		}
 	}
 	return nil
@@ -251,6 +252,9 @@ func checkCall(c callExpr) error {
 func (c callExpr) eval(s *scope) (any, error) {
 	if c.name == "del" {
 		return remove(s.root, c.args[0].(pathExpr)), nil
+	}
+	if c.name == "exists" {
+		return exists(s.root, c.args[0].(pathExpr)), nil
 	}
 	args := make([]any, len(c.args))
 	for i, e := range c.args {
@@ -289,12 +293,64 @@ func remove(root map[string]any, path []string) any {
 	return v
 }
 
+func exists(root map[string]any, path []string) bool {
+	for _, p := range path[:len(path)-1] {
+		next, ok := root[p].(map[string]any)
+		if !ok {
+			return false
+		}
+		root = next
+	}
+	_, has := root[path[len(path)-1]]
+	return has
+}
+
+// fnCompact takes null, "" and what is empty out of a list.
+func fnCompact(args []any, named map[string]any) (any, error) {
+	if len(args) != 1 || len(named) > 0 {
+		return nil, errArgs
+	}
+	list, ok := args[0].([]any)
+	if !ok {
+		return nil, fmt.Errorf("expected an array, got %T", args[0])
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(v any) bool {
+		return v == nil || v == "" || reflect.DeepEqual(v, []any{}) || reflect.DeepEqual(v, map[string]any{})
+	}), nil
+}
+
+func fnJoin(args []any, _ map[string]any) (any, error) {
+	if len(args) == 0 || len(args) > 2 {
+		return nil, errArgs
+	}
+	list, ok := args[0].([]any)
+	if !ok {
+		return nil, fmt.Errorf("expected an array, got %T", args[0])
+	}
+	separator := ""
+	if len(args) == 2 {
+		if separator, ok = args[1].(string); !ok {
+			return nil, fmt.Errorf("expected a string, got %T", args[1])
+		}
+	}
+	words := make([]string, len(list))
+	for i, item := range list {
+		if words[i], ok = item.(string); !ok {
+			return nil, errors.New("all array items must be strings")
+		}
+	}
+	return strings.Join(words, separator), nil
+}
+
 type function func(args []any, named map[string]any) (any, error)
 
 var errArgs = errors.New("wrong arguments")
 
 // functions are those the bundle's programs call.
 var functions = map[string]function{
+	"compact":                 fnCompact,
+	"exists":                  func([]any, map[string]any) (any, error) { return nil, nil },
+	"join":                    fnJoin,
 	"del":                     func([]any, map[string]any) (any, error) { return nil, nil },
 	"now":                     func([]any, map[string]any) (any, error) { return time.Now().UTC(), nil },
 	"get_hostname":            func([]any, map[string]any) (any, error) { return os.Hostname() },
