@@ -51,6 +51,8 @@ type promise struct {
 	After    *int   `json:"after"` // nil where it was not waited for
 	Promised int    `json:"promised"`
 	Kept     *bool  `json:"kept"`
+	// Approximate: Promised is the most that it can be, by an estimate.
+	Approximate bool `json:"approximate"`
 }
 
 func runRulesApply(ctx context.Context, a *app, folder string, opts rulesApplyOptions) error {
@@ -140,9 +142,17 @@ func promisesOf(ctx context.Context, store *victoriametrics.Client, read []rules
 		if err != nil {
 			return nil, err
 		}
-		promises = append(promises, promise{Rule: rule.Name, Metric: rule.Metric, Before: before, Promised: *rule.Left})
+		promises = append(promises, promise{Rule: rule.Name, Metric: rule.Metric, Before: before, Promised: *rule.Left, Approximate: rule.Approximate})
 	}
 	return promises, nil
+}
+
+// most is what was promised, in words.
+func (p promise) most() string {
+	if p.Approximate {
+		return "≤ " + strconv.Itoa(p.Promised)
+	}
+	return strconv.Itoa(p.Promised)
 }
 
 const countEvery = 5 * time.Second
@@ -191,7 +201,7 @@ func printPromises(a *app, read []rules.Rule, promises []promise, format string)
 				verdict, broken = "not kept", p.Rule
 			}
 		}
-		rows = append(rows, []string{p.Rule, p.Metric, strconv.Itoa(p.Before), after, strconv.Itoa(p.Promised), verdict})
+		rows = append(rows, []string{p.Rule, p.Metric, strconv.Itoa(p.Before), after, p.most(), verdict})
 	}
 	switch {
 	case format == "json":
