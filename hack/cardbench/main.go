@@ -25,7 +25,7 @@ import (
 const (
 	// Each store, with its making.
 	millionWithin = 15 * time.Minute
-	largeWithin   = 30 * time.Minute
+	largeWithin   = 50 * time.Minute
 
 	// The report may wait for the store, and for little else.
 	mostOfCurl = 1.3
