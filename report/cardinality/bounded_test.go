@@ -82,6 +82,24 @@ func TestOneMetricOfMillionsTakesBoundedMemory(t *testing.T) {
 	}
 }
 
+// More hashes than are counted in one pass.
+func TestHundredsOfThousandsAreExact(t *testing.T) {
+	const series = 400_000
+	store := cyclic{name: "m", series: series, labels: []string{"code", "session", "user"}, values: []int{4, 150_000, series}}
+	counter := cardinality.Counter{Closely: func(string) bool { return true }, Samples: 20}
+	store.add(t, &counter, &memory{})
+	found, _ := counter.Finish()
+	assert.Equal(t, found[0].Series, series)
+	assert.Equal(t, found[0].Error, 0.0)
+	left := map[string]int{"code": series, "session": series, "user": 150_000}
+	for _, label := range found[0].Labels {
+		assert.Equal(t, label.Left, left[label.Name], label.Name)
+		assert.Equal(t, label.Values, store.values[slices.Index(store.labels, label.Name)], label.Name)
+	}
+	// Code has one value for each session: no pair that saves more than one of its labels but session and user.
+	assert.DeepEqual(t, found[0].Pairs, []cardinality.PairCount{{First: "session", Second: "user", Left: 4}})
+}
+
 func assertNear(t *testing.T, what string, got, want int) {
 	t.Helper()
 	off := float64(got-want) / float64(want)
