@@ -61,7 +61,11 @@ func reportOnce(ctx context.Context, args []string, stdout io.Writer) (err error
 		}
 		defer pprof.StopCPUProfile()
 	}
-	client := &victoriametrics.Client{BaseURL: args[0], HTTP: &http.Client{}, Identity: true}
+	client := &victoriametrics.Client{
+		BaseURL: args[0], HTTP: &http.Client{}, Identity: true,
+		// A busy machine may sort ten million series for longer than a person waits.
+		Limits: victoriametrics.Limits{Idle: 5 * time.Minute},
+	}
 	collected, err := cardinality.Collect(ctx, client, request(time.Unix(seconds, 0)))
 	if err != nil {
 		return err
