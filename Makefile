@@ -91,7 +91,11 @@ e2e: build bin/docker-compose ## Scenarios on a real engine (RUN=TestScale: one;
 	! grep -- '--- SKIP' $(DT_ARTIFACTS)/e2e.log
 
 .PHONY: bench
-bench: build bin/docker-compose ## Compare with docker-compose; fails when a budget is missed (ARGS="--only metadata")
+bench: bench-compose bench-cardinality ## Measure all that has a budget, ten million series among it; the two below take ARGS
+bench: SIZES = --large --one
+
+.PHONY: bench-compose
+bench-compose: build bin/docker-compose ## Compare with docker-compose; fails when a budget is missed (ARGS="--only metadata")
 	@$(ENGINE)
 	$(if $(filter upstream,$(IMAGES)),bin/docker-telemetry pull,e2e/lab/build.sh)
 	go run ./hack/bench $(ARGS)
@@ -99,12 +103,12 @@ bench: build bin/docker-compose ## Compare with docker-compose; fails when a bud
 .PHONY: store-test
 store-test: ## Hold counts and forecasts against a real VictoriaMetrics (VICTORIAMETRICS=/path/to/one)
 	export VICTORIAMETRICS=$$(hack/victoriametrics.sh)
-	go test -tags store -count=1 -timeout 10m -run TestStore -v ./report/cardinality/ ./report/retention/ ./report/rules/
+	go test -tags store -count=1 -timeout 10m -run TestStore -v ./report/cardinality/ ./report/retention/ ./report/rules/ ./plugin/
 
 .PHONY: bench-cardinality
-bench-cardinality: ## Measure the report on a million series; fails when a budget is missed (ARGS=--large: ten million as well)
+bench-cardinality: ## Measure the report on a million series; fails when a budget is missed (ARGS="--large --one": ten million as well)
 	export VICTORIAMETRICS=$$(hack/victoriametrics.sh)
-	go run ./hack/cardbench $(ARGS)
+	go run ./hack/cardbench $(SIZES) $(ARGS)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzzer for a while each (FUZZTIME=10s)

@@ -305,6 +305,28 @@ func TestReportOnAHostileStore(t *testing.T) {
 	}
 }
 
+// A metric with more series than are counted exactly is estimated, in bounded memory, and is no reason to fail.
+func TestReportOnAMetricOfMillions(t *testing.T) {
+	const series = 1_500_000
+	store := answers{pathSeries: lines(listBegins, func(i int) string {
+		switch {
+		case i < series:
+			return fmt.Sprintf(`{"__name__":"orders_total","job":"shop","pod":"p%d","user_id":"u%d"},`, i%300, i)
+		case i == series:
+			return `{"__name__":"up","job":"shop"}]}`
+		default:
+			return ""
+		}
+	})}
+	got := runReport(t, store, victoriametrics.Limits{})
+	t.Logf("%s, %d MiB", got.took, got.peak>>20)
+	assert.Equal(t, got.code, exitDone, got.stderr)
+	assert.Assert(t, got.peak <= 2*mostMemory, "%d MiB", got.peak>>20)
+	assert.Assert(t, strings.Contains(got.stdout, "1,500,001"), got.stdout)
+	assert.Assert(t, strings.Contains(got.stdout, "~1,4"), "about as many are saved without user_id: %s", got.stdout)
+	assert.Assert(t, strings.Contains(got.stdout, "are estimates"), got.stdout)
+}
+
 // From another machine answers come compressed. The server is that of a name here because it is the proxy.
 func TestReportOnAHostileStoreFarAway(t *testing.T) {
 	series := func(answer http.HandlerFunc) answers { return answers{pathSeries: answer} }

@@ -42,23 +42,25 @@ func newRulesLsCommand(a *app) *cobra.Command {
 
 // ruleRow is a rule in the JSON of `rules ls`: documented in docs/reference/json.md, only added to.
 type ruleRow struct {
-	Name      string    `json:"name"`
-	Code      string    `json:"code"`
-	About     string    `json:"about"`
-	Metric    string    `json:"metric"`
-	Labels    []string  `json:"labels"`
-	Left      *int      `json:"left"`
-	Kind      string    `json:"kind"`
-	Config    string    `json:"config"`
-	Tests     string    `json:"tests"`
-	AppliedAt time.Time `json:"appliedAt"`
+	Name   string   `json:"name"`
+	Code   string   `json:"code"`
+	About  string   `json:"about"`
+	Metric string   `json:"metric"`
+	Labels []string `json:"labels"`
+	Left   *int     `json:"left"`
+	// Approximate: Left is the most that it can be, by an estimate.
+	Approximate bool      `json:"approximate"`
+	Kind        string    `json:"kind"`
+	Config      string    `json:"config"`
+	Tests       string    `json:"tests"`
+	AppliedAt   time.Time `json:"appliedAt"`
 }
 
 func ruleRows(applied []settings.AppliedRule) []ruleRow {
 	rows := make([]ruleRow, 0, len(applied))
 	for _, r := range applied {
 		labels := append([]string{}, r.Labels...) // [], not null
-		rows = append(rows, ruleRow{r.Name, r.Code, r.About, r.Metric, labels, r.Left, r.Kind, r.Config, r.Tests, r.AppliedAt})
+		rows = append(rows, ruleRow{r.Name, r.Code, r.About, r.Metric, labels, r.Left, r.Approximate, r.Kind, r.Config, r.Tests, r.AppliedAt})
 	}
 	return rows
 }

@@ -51,14 +51,16 @@ metric counts as read.`,
 
 // promise is a rule and how many series of its metric live and are new. Part of the contract in docs/reference/json.md.
 type promise struct {
-	Rule      string    `json:"rule"`
-	Metric    string    `json:"metric"`
-	Before    int       `json:"before"`
-	After     *int      `json:"after"` // nil where it was not waited for
-	Promised  int       `json:"promised"`
-	Kept      *bool     `json:"kept"`
-	NewBefore *arrivals `json:"newBefore"` // nil where they were not counted
-	NewAfter  *arrivals `json:"newAfter"`
+	Rule     string `json:"rule"`
+	Metric   string `json:"metric"`
+	Before   int    `json:"before"`
+	After    *int   `json:"after"` // nil where it was not waited for
+	Promised int    `json:"promised"`
+	Kept     *bool  `json:"kept"`
+	// Approximate: Promised is the most that it can be, by an estimate.
+	Approximate bool      `json:"approximate"`
+	NewBefore   *arrivals `json:"newBefore"` // nil where they were not counted
+	NewAfter    *arrivals `json:"newAfter"`
 
 	rule      rules.Rule
 	unreached bool // it is the agent's, and no sample of the metric comes there
@@ -164,7 +166,7 @@ func (s *session) promisesOf(ctx context.Context, store rules.Store, read []rule
 			s.progress.Failed(id)
 			return nil, err
 		}
-		p := promise{Rule: rule.Name, Metric: rule.Metric, Before: before, Promised: *rule.Left, rule: rule}
+		p := promise{Rule: rule.Name, Metric: rule.Metric, Before: before, Promised: *rule.Left, Approximate: rule.Approximate, rule: rule}
 		p.NewBefore = s.arrived(ctx, store, rule.Metric, time.Hour)
 		promises = append(promises, p)
 		s.progress.Found(id)
@@ -201,6 +203,14 @@ func (p *promise) look(ctx context.Context, store rules.Store) (bool, error) {
 	kept := !p.unreached && after <= p.Promised && (after > 0 || p.Promised == 0 || p.Before == 0)
 	p.After, p.Kept = &after, &kept
 	return kept, nil
+}
+
+// most is what was promised, in words.
+func (p promise) most() string {
+	if p.Approximate {
+		return "≤ " + strconv.Itoa(p.Promised)
+	}
+	return strconv.Itoa(p.Promised)
 }
 
 const countEvery = 5 * time.Second
@@ -266,7 +276,7 @@ func printPromises(a *app, read []rules.Rule, promises []promise, format string)
 			}
 		}
 		rows = append(rows, []string{
-			p.Rule, strconv.Itoa(p.Before), after, strconv.Itoa(p.Promised), verdict, perHour(p.NewBefore), perHour(p.NewAfter),
+			p.Rule, strconv.Itoa(p.Before), after, p.most(), verdict, perHour(p.NewBefore), perHour(p.NewAfter),
 		})
 	}
 	switch {

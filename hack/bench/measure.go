@@ -4,8 +4,9 @@ package main
 
 import (
 	"context"
-	"slices"
 	"time"
+
+	"github.com/docker-telemetry/docker-telemetry/hack/process"
 )
 
 // fewestPairs is what a median needs to leave one outlier out.
@@ -86,10 +87,10 @@ func (w *world) measure(ctx context.Context, m measurement) (result, error) {
 			return result{}, err
 		}
 	}
-	once := func(c command) (usage, error) {
+	once := func(c command) (process.Usage, error) {
 		if m.reset != nil {
 			if err := m.reset(w, ctx); err != nil {
-				return usage{}, err
+				return process.Usage{}, err
 			}
 		}
 		return w.run(ctx, c(w))
@@ -117,20 +118,18 @@ func (w *world) measure(ctx context.Context, m measurement) (result, error) {
 			if err != nil {
 				return result{}, err
 			}
-			side.took = append(side.took, used.took)
+			side.took = append(side.took, used.Took)
 		}
 	}
-	ours, theirs := median(sides[0].took), median(sides[1].took)
+	ours, theirs := milliseconds(sides[0].took), milliseconds(sides[1].took)
 	ratio := ours / theirs
 	return result{
 		Name: m.name, Budget: m.budget, Ratio: ratio, Pass: m.budget == 0 || ratio <= m.budget, Ours: ours, Theirs: theirs, Pairs: len(sides[0].took),
-		PeakMiB: alone.peakMiB,
+		PeakMiB: alone.PeakMiB,
 	}, nil
 }
 
-// median returns milliseconds.
-func median(took []time.Duration) float64 {
-	slices.Sort(took)
-	middle := (took[(len(took)-1)/2] + took[len(took)/2]) / 2
-	return float64(middle) / float64(time.Millisecond)
+// milliseconds is the median.
+func milliseconds(took []time.Duration) float64 {
+	return float64(process.Median(took)) / float64(time.Millisecond)
 }

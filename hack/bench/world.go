@@ -10,11 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/docker-telemetry/docker-telemetry/hack/process"
 )
 
 // world is a home of its own with both plugins, and the names and ports of two stacks: one that the plugin runs, and its
@@ -31,12 +32,6 @@ type world struct {
 type invocation struct {
 	args []string
 	dir  string
-}
-
-// usage is what a run took.
-type usage struct {
-	took    time.Duration
-	peakMiB float64 // of the process itself and of its children, the larger
 }
 
 func newWorld(bin string) (*world, error) {
@@ -182,10 +177,10 @@ func (w *world) environ() []string {
 
 // run takes the time from the start to the exit. The output goes to a file and not through a pipe, whose reader would
 // compete for the processor.
-func (w *world) run(ctx context.Context, i invocation) (usage, error) {
+func (w *world) run(ctx context.Context, i invocation) (process.Usage, error) {
 	output, err := os.Create(filepath.Join(w.home, "output"))
 	if err != nil {
-		return usage{}, err
+		return process.Usage{}, err
 	}
 	defer output.Close()
 	cmd := exec.CommandContext(ctx, i.args[0], i.args[1:]...)
@@ -193,28 +188,12 @@ func (w *world) run(ctx context.Context, i invocation) (usage, error) {
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 
-	began := time.Now()
-	err = cmd.Run()
-	took := time.Since(began)
+	used, err := process.Run(cmd)
 	if err != nil {
 		text, _ := os.ReadFile(output.Name())
-		return usage{}, fmt.Errorf("%s: %w\n%s", strings.Join(i.args, " "), errors.Join(err, context.Cause(ctx)), text)
+		return used, fmt.Errorf("%s: %w\n%s", strings.Join(i.args, " "), errors.Join(err, context.Cause(ctx)), text)
 	}
-	return usage{took: took, peakMiB: peakMiB(cmd.ProcessState)}, nil
-}
-
-// peakMiB reads the most memory that was resident. The system counts from before the program was loaded, so no figure is
-// below what this program itself has resident, a few MiB.
-func peakMiB(state *os.ProcessState) float64 {
-	used, known := state.SysUsage().(*syscall.Rusage)
-	if !known {
-		return 0
-	}
-	unit := 1024.0
-	if runtime.GOOS == "darwin" {
-		unit = 1
-	}
-	return float64(used.Maxrss) * unit / (1 << 20)
+	return used, nil
 }
 
 // remove takes away what is on the engine first: the state that finds it is in the home. When it fails the home stays.

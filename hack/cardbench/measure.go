@@ -9,17 +9,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/shirou/gopsutil/v4/load"
+
+	"github.com/docker-telemetry/docker-telemetry/hack/process"
 	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics"
 	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics/storetest"
 )
@@ -33,28 +35,18 @@ type side struct {
 }
 
 func (s *side) add(u usage) {
-	s.took, s.cpu = append(s.took, u.took), append(s.cpu, u.cpu)
-	s.peakMiB = max(s.peakMiB, u.peakMiB)
+	s.took, s.cpu = append(s.took, u.Took), append(s.cpu, u.CPU)
+	s.peakMiB = max(s.peakMiB, u.PeakMiB)
 	s.bytes = u.bytes
 }
 
-func (s *side) seconds() float64 { return median(s.took) }
+// seconds are those of the fastest run: what else the machine does can only make one slower.
+func (s *side) seconds() float64 { return slices.Min(s.took).Seconds() }
 
-// median returns seconds.
-func median(took []time.Duration) float64 {
-	if len(took) == 0 {
-		return 0
-	}
-	took = slices.Sorted(slices.Values(took))
-	return (took[(len(took)-1)/2] + took[len(took)/2]).Seconds() / 2
-}
-
-// usage is what a run took.
+// usage is what a run took, and how much it read.
 type usage struct {
-	took    time.Duration
-	cpu     time.Duration // of the process itself, without the store's
-	peakMiB float64
-	bytes   int64 // of answers
+	process.Usage
+	bytes int64 // of answers
 }
 
 // measured is what was found of one store.
@@ -67,8 +59,9 @@ func (m *measured) rows(budget, peakBudget float64) rows {
 	of := func(s *side) float64 { return s.seconds() / m.curl.seconds() }
 	row := func(what string, s *side) row {
 		return row{
-			what: what, series: m.shape.series(), seconds: s.seconds(), cpu: median(s.cpu), ratio: of(s),
-			peakMiB: s.peakMiB, bytes: s.bytes, runs: len(s.took),
+			what: what, metrics: m.shape.metrics, series: m.shape.series(), seconds: s.seconds(),
+			median: process.Median(s.took).Seconds(), cpu: slices.Min(s.cpu).Seconds(), ratio: of(s), peakMiB: s.peakMiB,
+			bytes: s.bytes, runs: len(s.took),
 		}
 	}
 	report := row("report", &m.report)
@@ -98,11 +91,12 @@ func measureStore(ctx context.Context, s measuring, stderr io.Writer) (found *me
 	}
 	defer func() { err = errors.Join(err, store.Stop()) }()
 	now := time.Now()
-	fmt.Fprintf(stderr, "%d series: writing\n", s.series())
+	fmt.Fprintf(stderr, "%d series of %d metrics: writing%s\n", s.series(), s.metrics, busy())
 	if err := s.fill(ctx, store, now); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(stderr, "%d series: written in %.0f s, measuring\n", s.series(), time.Since(now).Seconds())
+	fmt.Fprintf(stderr, "%d series of %d metrics: written in %.0f s, measuring%s\n", s.series(), s.metrics, time.Since(now).Seconds(), busy())
+	defer func() { fmt.Fprintf(stderr, "%d series of %d metrics: done%s\n", s.series(), s.metrics, busy()) }()
 	b := &bencher{store: store, now: now, shape: s.shape}
 	found = &measured{shape: s.shape}
 	sides := []struct {
@@ -127,6 +121,15 @@ func measureStore(ctx context.Context, s measuring, stderr io.Writer) (found *me
 		}
 	}
 	return found, nil
+}
+
+// busy tells what else the machine does.
+func busy() string {
+	average, err := load.Avg()
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf(", at a load average of %.1f", average.Load1)
 }
 
 // bencher runs the sides on one store.
@@ -171,6 +174,11 @@ func (b *bencher) report(ctx context.Context) (usage, error) {
 	if found.Series != int64(b.shape.series()) {
 		return used, fmt.Errorf("the report counted %d series of %d", found.Series, b.shape.series())
 	}
+	for metric, values := range found.Users {
+		if off := math.Abs(float64(values)/float64(b.shape.each) - 1); off > found.Error {
+			return used, fmt.Errorf("%s: the report counted %d users of %d", metric, values, b.shape.each)
+		}
+	}
 	used.bytes, b.left = found.Bytes, found.Left
 	return used, nil
 }
@@ -192,7 +200,7 @@ func (b *bencher) queries(ctx context.Context) (used usage, err error) {
 			used.bytes += read
 		}
 	}
-	used.took = time.Since(began)
+	used.Took = time.Since(began)
 	return used, nil
 }
 
@@ -229,31 +237,13 @@ func (b *bencher) query(ctx context.Context, expression string) (value int, read
 	return value, int64(len(raw)), err
 }
 
-// runOnce takes the time from the start to the exit.
 func runOnce(ctx context.Context, stdout io.Writer, name string, args ...string) (usage, error) {
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdout, cmd.Stderr = stdout, &stderr
-	began := time.Now()
-	err := cmd.Run()
-	took := time.Since(began)
+	used, err := process.Run(cmd)
 	if err != nil {
 		return usage{}, fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, &stderr)
 	}
-	state := cmd.ProcessState
-	return usage{took: took, cpu: state.UserTime() + state.SystemTime(), peakMiB: peakMiB(state)}, nil
-}
-
-// peakMiB reads the most memory that was resident. The system counts from before the program was loaded, so no figure is
-// below what this program itself has resident, which is why it keeps nothing.
-func peakMiB(state *os.ProcessState) float64 {
-	used, known := state.SysUsage().(*syscall.Rusage)
-	if !known {
-		return 0
-	}
-	unit := 1024.0
-	if runtime.GOOS == "darwin" {
-		unit = 1
-	}
-	return float64(used.Maxrss) * unit / (1 << 20)
+	return usage{Usage: used}, nil
 }

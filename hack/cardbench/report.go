@@ -33,7 +33,9 @@ const (
 type counted struct {
 	Series int64                     `json:"series"`
 	Bytes  int64                     `json:"bytes"`
-	Left   map[string]map[string]int `json:"left"` // by metric and label
+	Left   map[string]map[string]int `json:"left"`  // by metric and label
+	Users  map[string]int            `json:"users"` // values of the label with the most, by metric
+	Error  float64                   `json:"error"` // of what is left and of the values, the largest
 }
 
 func request(now time.Time) cardinality.Request {
@@ -59,7 +61,11 @@ func reportOnce(ctx context.Context, args []string, stdout io.Writer) (err error
 		}
 		defer pprof.StopCPUProfile()
 	}
-	client := &victoriametrics.Client{BaseURL: args[0], HTTP: &http.Client{}, Identity: true}
+	client := &victoriametrics.Client{
+		BaseURL: args[0], HTTP: &http.Client{}, Identity: true,
+		// A busy machine may sort ten million series for longer than a person waits.
+		Limits: victoriametrics.Limits{Idle: 5 * time.Minute},
+	}
 	collected, err := cardinality.Collect(ctx, client, request(time.Unix(seconds, 0)))
 	if err != nil {
 		return err
@@ -76,13 +82,17 @@ func reportOnce(ctx context.Context, args []string, stdout io.Writer) (err error
 }
 
 func countsOf(collected cardinality.Collected) counted {
-	found := counted{Series: collected.Stream.Series, Bytes: collected.Stream.Bytes, Left: map[string]map[string]int{}}
+	found := counted{Series: collected.Stream.Series, Bytes: collected.Stream.Bytes, Left: map[string]map[string]int{}, Users: map[string]int{}}
 	for _, metric := range collected.Metrics {
 		left := map[string]int{}
 		for _, label := range metric.Labels {
 			left[label.Name] = label.Left
+			if label.Name == userLabel {
+				found.Users[metric.Name] = label.Values
+			}
 		}
 		found.Left[metric.Name] = left
+		found.Error = max(found.Error, metric.Error)
 	}
 	return found
 }

@@ -26,16 +26,28 @@ type shape struct {
 
 func millionShape() shape { return shape{metrics: 40, each: 25_000} }
 
-// largeShape: the store holds the whole list while it sorts it.
-func largeShape() shape { return shape{metrics: 40, each: 250_000, memory: 12 << 30, disk: 10 << 30} }
+// The store holds the whole list of ten million series while it sorts it.
+const largeMemory, largeDisk = 12 << 30, 10 << 30
+
+// largeShape is counted exactly.
+func largeShape() shape {
+	return shape{metrics: 40, each: 250_000, memory: largeMemory, disk: largeDisk}
+}
+
+// oneMetricShape is counted by sketches.
+func oneMetricShape() shape {
+	return shape{metrics: 1, each: 10_000_000, memory: largeMemory, disk: largeDisk}
+}
 
 func (s shape) series() int { return s.metrics * s.each }
 
 func metricName(number int) string { return fmt.Sprintf("metric_%02d", number) }
 
 func labelNames() []string {
-	return []string{"instance", "job", "method", "path", "pod", "status", "user"}
+	return []string{"instance", "job", "method", "path", "pod", "status", userLabel}
 }
+
+const userLabel = "user"
 
 // roomFor is asked before anything is written: a machine that begins to swap measures its disk.
 func roomFor(s shape) error {

@@ -31,16 +31,20 @@ func Analyse(c Collected, options Options) Report {
 		a.names[metric.Name] = true
 		a.series += metric.Series
 	}
+	a.series += c.Rest.Series
 	unread := a.addQueries()
 	from, to := c.Request.Window()
 	report := Report{
 		SchemaVersion: SchemaVersion, At: c.Request.Now.UTC(), From: from, To: to,
-		Match: orEmpty(c.Request.Match), Complete: !c.Stream.Partial, Notes: orEmpty(append(slices.Clip(c.Notes), unread...)),
+		Match: orEmpty(c.Request.Match), Complete: !c.Stream.Partial, Notes: orEmpty(slices.Concat(c.Notes, unread, c.Rest.notes())),
 		Metrics: []Metric{}, LabelNames: a.labelNames(), LabelPairs: a.labelPairs(), Sources: a.sources(),
 	}
 	report.Summary = a.summary()
 	for _, count := range a.chosen() {
 		report.Metrics = append(report.Metrics, a.metric(count))
+		if count.OtherLabels {
+			report.Notes = append(report.Notes, "labels of "+count.Name+": it has so many names of labels that not each is looked at")
+		}
 	}
 	report.Findings = a.findings(&report)
 	for i := range report.Metrics {
@@ -101,7 +105,7 @@ func (a *analysis) neverRead(metric string) bool {
 
 func (a *analysis) summary() Summary {
 	s := Summary{
-		Series: a.series, Metrics: len(a.Metrics), ActiveSeries: a.Self.ActiveSeries,
+		Series: a.series, Metrics: len(a.Metrics) + a.Rest.Metrics, ActiveSeries: a.Self.ActiveSeries,
 		NewPerHour: a.Self.NewPerHour, NewPerDay: a.Self.NewPerDay, SamplesPerSecond: a.Self.SamplesPerSecond,
 		IndexBytes: a.Self.IndexBytes, Limits: []Limit{},
 	}
@@ -148,7 +152,7 @@ func seriesOn(day *victoriametrics.TSDBStatus) *int {
 func (a *analysis) metric(count MetricCount) Metric {
 	m := Metric{
 		Name: count.Name, Type: a.of(count.Name, count.Labels), Series: count.Series, Share: share(count.Series, a.series),
-		Jobs: []string{}, UsedBy: []string{}, Labels: []Label{}, Pairs: []Pair{},
+		Jobs: []string{}, UsedBy: []string{}, Labels: []Label{}, Pairs: []Pair{}, Error: count.Error, OtherLabels: count.OtherLabels,
 	}
 	m.Before, m.Now = a.compared(count)
 	if a.Self.SamplesPerSecond != nil && len(a.Request.Match) == 0 {

@@ -40,10 +40,11 @@ func (c *columns) halved(set *hashSet, label *column, values int) int {
 		}
 	}
 	stays[0] = 0 // a series without the label
-	keys := set.scratch(len(c.whole))[:0]
-	for row, hash := range label.hashes {
+	keys := set.scratch(c.rows)[:0]
+	for row := range c.rows {
+		hash := label.hashes.at(row)
 		if other, does := stays[hash]; does {
-			keys = append(keys, c.whole[row]-hash+other)
+			keys = append(keys, c.whole.at(row)-hash+other)
 		}
 	}
 	return set.many(keys)

@@ -49,7 +49,8 @@ func (r Request) Window() (from, to time.Time) {
 // Collected is what a store said, before anything is made of it. A nil field is what it could not tell; Notes say why.
 type Collected struct {
 	Request Request
-	Metrics []MetricCount // exact, the most series first
+	Metrics []MetricCount // the most series first
+	Rest    Rest          // of the metrics that are not among them
 	Stream  victoriametrics.Stream
 
 	Usage   *victoriametrics.Usage
@@ -203,7 +204,8 @@ func (c *Collected) count(ctx context.Context, store Store) error {
 	}
 	from, to := c.Request.Window()
 	stream, err := store.Series(ctx, victoriametrics.SeriesRequest{Match: match, From: from, To: to}, counter.Add)
-	c.Metrics, c.Stream = counter.Finish(), stream
+	c.Metrics, c.Rest = counter.Finish()
+	c.Stream = stream
 	asked.Wait()
 	c.Day, c.Yesterday, c.DayBefore = own.Day, own.Yesterday, own.DayBefore
 	c.Notes = append(c.Notes, own.Notes...)

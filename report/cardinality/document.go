@@ -148,9 +148,56 @@ func few(words []string) string {
 	return strings.Join(words[:most], ", ") + fmt.Sprintf(" and %d more", len(words)-most)
 }
 
+// LabelsNote says what the figures of labels are.
+func (r Report) LabelsNote() string {
+	note := "Left are the series of the metric without the label, saved those that would go: both exact."
+	for _, m := range r.Metrics {
+		if m.Error > 0 {
+			return note + " Those after a ~ are estimates: a metric with more than about a million series is not counted so." +
+				" They are within " + percent(m.Error) + " of what they stand for, saved within " + percent(m.Error) + " of what is left."
+		}
+	}
+	return note
+}
+
+// Figure is a figure of one of the metric's labels, after a ~ where it is an estimate.
+func (m Metric) Figure(value int) string {
+	if m.Error > 0 {
+		return "~" + number(value)
+	}
+	return number(value)
+}
+
+// about is a figure in a sentence.
+func (m Metric) about(value int) string {
+	if m.Error > 0 {
+		return "about " + number(value)
+	}
+	return number(value)
+}
+
+func (m Metric) aboutValues(count int) string {
+	if m.Error > 0 {
+		return "about " + counted(count, "value")
+	}
+	return counted(count, "value")
+}
+
+// Saves is what a finding saves, with a sign before what is not exact.
+func (f Finding) Saves() string {
+	switch {
+	case f.Bound:
+		return "≤ " + number(f.Saved)
+	case f.Approximate:
+		return "~" + number(f.Saved)
+	default:
+		return number(f.Saved)
+	}
+}
+
 func (r Report) labelsSection() document.Section {
 	section := document.Section{
-		Title: "Labels", Note: "Left are the series of the metric without the label, saved those that would go: both exact.",
+		Title: "Labels", Note: r.LabelsNote(),
 		Table: document.Table{
 			Header: []string{"metric", "label", "values", "left", "saved", "looks like", "", "for example"}, Right: []int{2, 3, 4},
 			Prose: []int{7}, Optional: []int{7, 6},
@@ -164,7 +211,8 @@ func (r Report) labelsSection() document.Section {
 			}
 			shown++
 			section.Rows = append(section.Rows, []string{
-				m.Name, label.Name, number(label.Values), number(label.Left), number(label.Saved), string(label.Shape), label.Remark(),
+				m.Name, label.Name, m.Figure(label.Values), m.Figure(label.Left), m.Figure(label.Saved), string(label.Shape),
+				label.Remark(),
 				few(shorten(label.Samples)),
 			})
 		}
@@ -209,7 +257,7 @@ func (r Report) pairsSection() document.Section {
 	}
 	for _, m := range r.Metrics {
 		if pair, is := bestPair(m); is {
-			section.Rows = append(section.Rows, []string{m.Name, pair.First + " and " + pair.Second, number(pair.Left), number(pair.Saved)})
+			section.Rows = append(section.Rows, []string{m.Name, pair.First + " and " + pair.Second, m.Figure(pair.Left), m.Figure(pair.Saved)})
 		}
 	}
 	return section
@@ -250,11 +298,7 @@ func (r Report) findingsSection() document.Section {
 		Table: document.Table{Header: []string{"code", "saves", "metric", "what", "read by"}, Right: []int{1}, Prose: []int{3, 4}, Optional: []int{4}},
 	}
 	for _, finding := range r.Findings {
-		saves := number(finding.Saved)
-		if finding.Bound {
-			saves = "≤ " + saves
-		}
-		section.Rows = append(section.Rows, []string{finding.Code, saves, finding.Metric, finding.Title, few(shorten(finding.Lost))})
+		section.Rows = append(section.Rows, []string{finding.Code, finding.Saves(), finding.Metric, finding.Title, few(shorten(finding.Lost))})
 	}
 	if len(section.Rows) == 0 {
 		section.Note = "None: no label or metric costs more than it should."
@@ -266,7 +310,7 @@ func (r Report) findingsSection() document.Section {
 func (r Report) flat() document.Table {
 	flat := document.Table{Header: []string{
 		"metric", "type", "metric_series", "metric_share", "label", "label_series", "values", "left", "saved", "looks_like", "repeats",
-		"read", "samples",
+		"read", "samples", "error",
 	}}
 	for _, m := range r.Metrics {
 		for _, label := range m.Labels {
@@ -274,6 +318,7 @@ func (r Report) flat() document.Table {
 				m.Name, m.Type, strconv.Itoa(m.Series), strconv.FormatFloat(m.Share, 'f', 6, 64), label.Name, strconv.Itoa(label.Series),
 				strconv.Itoa(label.Values), strconv.Itoa(label.Left), strconv.Itoa(label.Saved), string(label.Shape),
 				strings.Join(label.Repeats, " "), strconv.FormatBool(label.Read), strings.Join(label.Samples, " "),
+				strconv.FormatFloat(m.Error, 'f', -1, 64),
 			})
 		}
 	}

@@ -89,8 +89,9 @@ func (a *analysis) ofMetric(m Metric) []Finding {
 		found = append(found, Finding{
 			Code: RepeatedPair, Metric: m.Name, Labels: []string{pair.First, pair.Second}, Saved: pair.Saved,
 			Title: fmt.Sprintf("%s and %s go together: without both %s of %s series are left, without one of them more",
-				pair.First, pair.Second, number(pair.Left), number(m.Series)),
-			Lost: a.uses.Naming(m.Name, pair.First, pair.Second), Rule: a.aggregation(m, pair.First, pair.Second),
+				pair.First, pair.Second, m.about(pair.Left), number(m.Series)),
+			Approximate: m.Error > 0,
+			Lost:        a.uses.Naming(m.Name, pair.First, pair.Second), Rule: a.aggregation(m, pair.First, pair.Second),
 		})
 	}
 	return found
@@ -104,24 +105,24 @@ func (a *analysis) ofLabel(m Metric, label Label) (Finding, bool) {
 	f := Finding{
 		Code: CostlyLabel, Metric: m.Name, Labels: []string{label.Name}, Saved: label.Saved,
 		Title: fmt.Sprintf("%s has %s values: without it %s of %s series are left",
-			label.Name, number(label.Values), number(label.Left), number(m.Series)),
-		Lost: a.uses.Naming(m.Name, label.Name), Rule: a.aggregation(m, label.Name),
+			label.Name, m.about(label.Values), m.about(label.Left), number(m.Series)),
+		Approximate: m.Error > 0, Lost: a.uses.Naming(m.Name, label.Name), Rule: a.aggregation(m, label.Name),
 	}
 	switch {
 	case personal:
 		f.Code = PersonalData
 		f.Title = fmt.Sprintf("%s holds %s of %s: without it %s of %s series are left",
-			label.Name, plural(label.Shape), "people or their machines", number(label.Left), number(m.Series))
+			label.Name, plural(label.Shape), "people or their machines", m.about(label.Left), number(m.Series))
 	case endless(m, label):
 		f.Code = UnboundedLabel
 		f.Title = fmt.Sprintf("%s has no end, %s values so far: without it %s of %s series are left",
-			label.Name, number(label.Values), number(label.Left), number(m.Series))
+			label.Name, m.about(label.Values), m.about(label.Left), number(m.Series))
 	}
 	if templated(m, label) {
 		what, _, _ := strings.Cut(f.Title, ":")
 		f.Saved = m.Series - label.TemplateLeft
 		f.Title = fmt.Sprintf("%s: with %s for each id in them %s and %s of %s series are left",
-			what, placeholder, counted(label.Templates, "value"), number(label.TemplateLeft), number(m.Series))
+			what, placeholder, m.aboutValues(label.Templates), m.about(label.TemplateLeft), number(m.Series))
 		f.Rule = a.normalization(m, label.Name)
 	}
 	return f, true
@@ -166,7 +167,8 @@ func (a *analysis) ofBuckets(m Metric, label Label) (Finding, bool) {
 	}
 	return Finding{
 		Code: WideHistogram, Metric: m.Name, Labels: []string{label.Name}, Saved: m.Series - left, Bound: bound,
-		Title: fmt.Sprintf("%s buckets for each of %s histograms: half of them would do", number(label.Values), number(label.Left)),
+		Title:       fmt.Sprintf("%s buckets for each of %s histograms: half of them would do", m.about(label.Values), m.about(label.Left)),
+		Approximate: m.Error > 0,
 	}, true
 }
 

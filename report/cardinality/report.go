@@ -71,6 +71,11 @@ type Metric struct {
 	Labels           []Label    `json:"labels"`
 	Pairs            []Pair     `json:"pairs"`
 	Verdict          string     `json:"verdict"`
+	// Error is by what part the values and what is left and saved may be off: 0 where they are exact, 0.01 for a metric with
+	// more series than are counted so.
+	Error float64 `json:"error"`
+	// OtherLabels: there are more names of labels than are looked at.
+	OtherLabels bool `json:"otherLabels"`
 }
 
 // Label is a label of a metric and what dropping it would do.
@@ -78,10 +83,9 @@ type Label struct {
 	Name   string `json:"name"`
 	Series int    `json:"series"` // that have it
 	Values int    `json:"values"` // distinct
-	Left   int    `json:"left"`   // series without it, exact
+	Left   int    `json:"left"`   // series without it
 	Saved  int    `json:"saved"`
-	// Templates are its values with {id} for each id in them, TemplateLeft the series left with those, exact. 0: none has an
-	// id, or there are too many.
+	// Templates are its values with {id} for each id in them, TemplateLeft the series left with those. 0: none has an id.
 	Templates    int         `json:"templates"`
 	TemplateLeft int         `json:"templateLeft"`
 	Halved       int         `json:"-"` // series left with half of the buckets, 0 where it names none
@@ -130,6 +134,8 @@ type Finding struct {
 	Saved  int      `json:"saved"` // series
 	// Bound: Saved is the most it can be, not exact: there were too many buckets to look at each.
 	Bound bool `json:"bound"`
+	// Approximate: Saved comes from a metric with an Error.
+	Approximate bool `json:"approximate"`
 	// Lost are the dashboards, rules and queries that read what would go.
 	Lost []string `json:"lost"`
 	// Rule brings it about; nil where there is nothing to drop.

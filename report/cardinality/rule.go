@@ -2,6 +2,7 @@ package cardinality
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -160,11 +161,21 @@ func (r Report) Rules(code string) []rules.Rule {
 			Kind: finding.Rule.Kind, Config: finding.Rule.YAML,
 		}
 		if at := slices.IndexFunc(r.Metrics, func(m Metric) bool { return m.Name == finding.Metric }); at >= 0 && finding.Saved > 0 {
-			rule.Left = pointer(r.Metrics[at].Series - finding.Saved)
+			rule.Left, rule.Approximate = pointer(r.Metrics[at].promised(finding)), finding.Approximate
 		}
 		all = append(all, rule)
 	}
 	return all
+}
+
+// promised is how many series the metric is to have at most. Of an estimate it is the most that it can stand for: a promise must
+// not be broken by how it was counted.
+func (m Metric) promised(f Finding) int {
+	left := m.Series - f.Saved
+	if !f.Approximate {
+		return left
+	}
+	return min(m.Series, int(math.Ceil(float64(left)/(1-m.Error))))
 }
 
 // AllFindings stands for the code of each.

@@ -30,7 +30,10 @@ const keptMetrics = 2000
 
 // Take makes a snapshot of what was collected.
 func Take(c Collected) Snapshot {
-	s := Snapshot{At: c.Request.Now.UTC(), Match: c.Request.Match, Metric: map[string]int{}, Others: len(c.Metrics) > keptMetrics}
+	s := Snapshot{
+		At: c.Request.Now.UTC(), Match: c.Request.Match, Metric: map[string]int{}, Series: c.Rest.Series,
+		Others: len(c.Metrics) > keptMetrics || c.Rest.Metrics > 0,
+	}
 	for i, metric := range c.Metrics {
 		s.Series += metric.Series
 		if i < keptMetrics {

@@ -37,7 +37,7 @@ func BenchmarkMillionSeries(b *testing.B) {
 		if _, err := victoriametrics.DecodeSeries(io.MultiReader(readers...), victoriametrics.Limits{}, counter.Add); err != nil {
 			b.Fatal(err)
 		}
-		if found := counter.Finish(); len(found) != 40 || found[0].Series != 25_000 {
+		if found, _ := counter.Finish(); len(found) != 40 || found[0].Series != 25_000 {
 			b.Fatal(len(found))
 		}
 	}

@@ -241,34 +241,7 @@ func someValues(random *rand.Rand) []string {
 	return values
 }
 
-// jsonLine leaves bytes that are no UTF-8 as they are, which encoding/json does not.
-func jsonLine(out *bytes.Buffer, one series, now time.Time) {
-	out.WriteString(`{"metric":{`)
-	for i, name := range slices.Sorted(maps.Keys(one)) {
-		if i > 0 {
-			out.WriteByte(',')
-		}
-		fmt.Fprintf(out, "%s:%s", jsonString(name), jsonString(one[name]))
-	}
-	fmt.Fprintf(out, `},"values":[1],"timestamps":[%d]}`+"\n", now.UnixMilli())
-}
-
-func jsonString(text string) string {
-	var out strings.Builder
-	out.WriteByte('"')
-	for _, c := range []byte(text) {
-		switch {
-		case c == '"' || c == '\\':
-			out.Write([]byte{'\\', c})
-		case c < ' ':
-			fmt.Fprintf(&out, `\u%04x`, c)
-		default:
-			out.WriteByte(c)
-		}
-	}
-	out.WriteByte('"')
-	return out.String()
-}
+func jsonLine(out *bytes.Buffer, one series, now time.Time) { storetest.WriteLine(out, one, now) }
 
 func textLine(out *bytes.Buffer, one series, now time.Time) {
 	out.WriteString(one["__name__"])

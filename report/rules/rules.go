@@ -35,8 +35,10 @@ type Rule struct {
 	Metric string   `yaml:"metric,omitempty" json:"metric"` // "" for several
 	Labels []string `yaml:"labels,omitempty" json:"labels"`
 	// Left is how many series the metric is to have with the rule at most, nil where it saves none.
-	Left *int   `yaml:"left,omitempty" json:"left"`
-	Kind string `yaml:"kind" json:"kind"`
+	Left *int `yaml:"left,omitempty" json:"left"`
+	// Approximate: Left is the most that it can be, by an estimate.
+	Approximate bool   `yaml:"approximate,omitempty" json:"approximate"`
+	Kind        string `yaml:"kind" json:"kind"`
 	// Config are entries of the kind's list, YAML.
 	Config string `yaml:"config" json:"config"`
 	// Tests are unit tests of Vector for a Transform, YAML, each without insert_at and extract_from where it is for the whole

@@ -87,16 +87,16 @@ func ofMetric(m cardinality.Metric, found map[place]string) node {
 	}
 	for _, label := range m.Labels {
 		if label.Saved > 0 {
-			n.Children = append(n.Children, ofLabel(label, found[place{m.Name, label.Name}]))
+			n.Children = append(n.Children, ofLabel(m, label, found[place{m.Name, label.Name}]))
 		}
 	}
 	return n
 }
 
-func ofLabel(label cardinality.Label, code string) node {
+func ofLabel(m cardinality.Metric, label cardinality.Label, code string) node {
 	n := node{
 		Name: shown(label.Name), Value: label.Saved, Found: code != "",
-		Lines: []string{number(label.Values) + " values", number(label.Saved) + " series saved without it, " + number(label.Left) + " left"},
+		Lines: []string{m.Figure(label.Values) + " values", m.Figure(label.Saved) + " series saved without it, " + m.Figure(label.Left) + " left"},
 	}
 	if code != "" {
 		n.Lines = append(n.Lines, shown(code))

@@ -89,6 +89,19 @@ func everywhere(value string) cardinality.Report {
 	return report
 }
 
+func TestEstimatesAreMarked(t *testing.T) {
+	report := small()
+	assert.Assert(t, !strings.Contains(written(t, report, nil), "~998"))
+	report.Metrics[0].Error, report.Findings[0].Approximate, report.Findings[0].Bound = cardinality.SketchError, true, false
+	page := written(t, report, nil)
+	for _, want := range []string{"<strong>~998</strong>", `<td class="figure">~500</td>`, `<td class="figure">~999</td>`, "within 1.0 %"} {
+		assert.Assert(t, strings.Contains(page, want), "%s", want)
+	}
+	var data charts
+	assert.NilError(t, json.Unmarshal([]byte(sheettest.Data(t, page)), &data))
+	assert.Equal(t, data.Tree[0].Children[0].Lines[1], "~998 series saved without it, ~2 left")
+}
+
 func TestTooLongRule(t *testing.T) {
 	report := small()
 	report.Findings[0].Rule.YAML = strings.Repeat("a", longestRule+1)

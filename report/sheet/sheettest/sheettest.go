@@ -148,6 +148,17 @@ func Inert(t testing.TB, page, harmless string) {
 	}
 }
 
+// Says reports whether a text of a page, as a reader sees it, has this in it.
+func Says(t testing.TB, page, text string) bool {
+	t.Helper()
+	for node := range parsed(t, page).Descendants() {
+		if node.Type == html.TextNode && strings.Contains(node.Data, text) {
+			return true
+		}
+	}
+	return false
+}
+
 // Data is the JSON that the script of a page draws.
 func Data(t testing.TB, page string) string {
 	t.Helper()

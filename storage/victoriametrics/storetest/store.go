@@ -84,7 +84,7 @@ func (s *Store) run(ctx context.Context, program, address string, flags []string
 	defer log.Close()
 	cmd := exec.CommandContext(ctx, program, append([]string{
 		"-httpListenAddr=" + address, "-storageDataPath=" + s.Data, "-retentionPeriod=14d",
-		"-search.maxSeries=20000000", "-search.maxLabelsAPIDuration=120s", "-loggerLevel=WARN",
+		"-search.maxSeries=20000000", "-search.maxLabelsAPIDuration=10m", "-search.maxQueryDuration=10m", "-loggerLevel=WARN",
 	}, flags...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
