@@ -30,6 +30,7 @@ type deps struct {
 	stdinTerminal  func() bool
 	stdoutTerminal func() bool
 	stderrTerminal func() bool
+	getenv         func(string) string
 	context        func() string // name of the Docker context
 	root           func() (state.Root, error)
 	manager        func(progress *render.Progress) (*stack.Manager, error)
@@ -46,6 +47,7 @@ func newDeps(cli *command.DockerCli) deps {
 		stdinTerminal:  func() bool { return cli.In().IsTerminal() },
 		stdoutTerminal: func() bool { return cli.Out().IsTerminal() },
 		stderrTerminal: func() bool { return cli.Err().IsTerminal() },
+		getenv:         os.Getenv,
 		context:        cli.CurrentContext,
 		root:           func() (state.Root, error) { return state.DefaultRoot(os.Getenv) },
 		manager: func(progress *render.Progress) (*stack.Manager, error) {
