@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/provider"
+	"github.com/docker-telemetry/docker-telemetry/internal/render"
 	"github.com/docker-telemetry/docker-telemetry/internal/state"
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
@@ -232,10 +233,19 @@ func (s *session) joinProjects(ctx context.Context, file state.File) error {
 	return s.manager.SyncJoins(ctx, s.state.Name, joins)
 }
 
-// restoreJoins is for a command of a person that may have made another container of the collector: what cannot be joined is
-// a project's, and no reason to fail.
+// restoreJoins is for a command of a person that may have made another container of the collector, or none: what cannot be
+// joined is a project's, and no reason to fail.
 func (s *session) restoreJoins(ctx context.Context, file state.File) {
-	if err := s.joinProjects(ctx, file); err != nil {
-		fmt.Fprintf(s.app.deps.stderr, "warning: a Compose project does not reach the collector: %v\n", err)
+	err := s.joinProjects(ctx, file)
+	if err != nil {
+		fmt.Fprintf(s.app.deps.stderr, "warning: a Compose project does not reach the collector: %s\n", render.Escape(err.Error()))
+	}
+	projects := provider.Projects(provider.Active(file.Uses))
+	if len(projects) == 0 {
+		return
+	}
+	containers, err := s.manager.Containers(ctx, s.state.Name)
+	if err == nil && !slices.ContainsFunc(containers, func(c stack.Container) bool { return c.Component == stack.Collector }) {
+		fmt.Fprintf(s.app.deps.stderr, "warning: Compose projects send to the profile otel, which is off: %s\n", strings.Join(projects, ", "))
 	}
 }
