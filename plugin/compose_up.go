@@ -141,7 +141,8 @@ func (s *session) provide(ctx context.Context, use state.Use, opts composeUpOpti
 	if err := s.joinProjects(ctx, result.File); err != nil {
 		return "", err
 	}
-	if !runs && opts.verify {
+	// One whose start was interrupted has not been proven yet.
+	if opts.verify && (!runs || file.Phase != state.PhaseRunning) {
 		if err := s.refuseOtherPassword(ctx, result); err != nil {
 			return "", err
 		}

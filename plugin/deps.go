@@ -98,7 +98,11 @@ func (a *app) open(ctx context.Context, title string) (*session, error) {
 	s := &session{app: a}
 	var err error
 	if title != "" {
-		s.progress, err = render.NewProgress(ctx, a.progress, title, a.deps.stderr, a.deps.stderrTerminal())
+		mode := a.progress
+		if a.protocol != nil && mode == "auto" {
+			mode = render.Untimed
+		}
+		s.progress, err = render.NewProgress(ctx, mode, title, a.deps.stderr, a.deps.stderrTerminal())
 		if err != nil {
 			return nil, &usageError{err: err}
 		}
