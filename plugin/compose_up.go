@@ -94,8 +94,12 @@ func runComposeUp(ctx context.Context, a *app, use state.Use, opts composeUpOpti
 	if err != nil {
 		return err
 	}
+	out := a.protocol
+	if out == nil { // a person, with a flag before the command as Compose puts none
+		out = provider.NewWriter(a.deps.stdout)
+	}
 	for _, message := range messages {
-		if err := a.protocol.Send(message); err != nil {
+		if err := out.Send(message); err != nil {
 			return err
 		}
 	}
