@@ -36,8 +36,12 @@ func TestProvider(t *testing.T) {
 			e.ok(<-ended)
 		}
 		assert.Assert(t, e.status().Healthy)
+		on := e.docker("inspect", "--format", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}", e.name+"-collector-1")
 		for _, app := range []application{shop, web} {
 			app.arrives(t)
+			for _, network := range []string{"default", "back"} {
+				assert.Assert(t, strings.Contains(on, app.project+"_"+network+" "), on)
+			}
 		}
 		assert.Equal(t, web.variable("OTEL_EXPORTER_OTLP_ENDPOINT"), "http://otel:14318", "Compose 2.36")
 		assert.Equal(t, shop.variable("OTEL_EXPORTER_OTLP_ENDPOINT"), "http://pipeline:14318")
@@ -112,6 +116,8 @@ func (e *env) application(name, service, options string, compose ...string) appl
     command: [sh, -c, "echo %[4]s-started; sleep 3600"]
     init: true
     volumes: ["%[5]s:/app:ro"]
+    networks: [default, back]
+networks: {back: {}}
 `, service, options, busybox, app.project, program)
 	assert.NilError(e.t, os.WriteFile(app.file, []byte(text), 0o644))
 	e.t.Cleanup(func() { app.compose("down", "--timeout", "1") })

@@ -76,7 +76,8 @@ func runComposeUp(ctx context.Context, a *app, use state.Use, opts composeUpOpti
 		return err
 	}
 	defer s.close()
-	if err := s.manager.CheckJoin(ctx, joinOf(use)); err != nil {
+	began := time.Now()
+	if err := s.manager.AwaitNetworks(ctx, joinOf(use), a.deps.settle); err != nil {
 		return err
 	}
 	s.source.Feature = s.feature(ctx)
@@ -87,6 +88,9 @@ func runComposeUp(ctx context.Context, a *app, use state.Use, opts composeUpOpti
 	defer unlock()
 	token, err := s.provide(ctx, use, opts)
 	if err != nil {
+		return err
+	}
+	if err := s.joinSince(ctx, began); err != nil {
 		return err
 	}
 	s.close()
@@ -106,12 +110,24 @@ func runComposeUp(ctx context.Context, a *app, use state.Use, opts composeUpOpti
 	return nil
 }
 
+// joinSince joins the networks that Compose has made since the provider began: only the first was waited for, and how many
+// there are to be is something that Compose tells no provider. It makes them beside each other, so a moment later is enough.
+func (s *session) joinSince(ctx context.Context, began time.Time) error {
+	if !sleep(ctx, s.app.deps.settle/10-time.Since(began)) {
+		return ctx.Err()
+	}
+	file, err := s.state.Load()
+	if err != nil {
+		return err
+	}
+	return s.joinProjects(ctx, file)
+}
+
 func joinOf(use state.Use) stack.Join {
 	return stack.Join{Project: use.Project, Alias: use.Service, Networks: use.Networks}
 }
 
-// provide starts the stack for a use, or takes the one that runs, and puts the collector onto the project's networks. It
-// returns the token of OTLP. The use is remembered before anything is started: whatever ends this, `down` lets go of it.
+// provide starts the stack for a use, or takes the one that runs, and returns the token of OTLP. The use is remembered before anything is started: whatever ends this, `down` lets go of it.
 func (s *session) provide(ctx context.Context, use state.Use, opts composeUpOptions) (token string, err error) {
 	file, err := s.state.Load()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -140,9 +156,6 @@ func (s *session) provide(ctx context.Context, use state.Use, opts composeUpOpti
 	}
 	result, project, err := s.bring(ctx, request, stack.UpOptions{Wait: true, WaitTimeout: opts.timeout}, owns)
 	if err != nil {
-		return "", err
-	}
-	if err := s.joinProjects(ctx, result.File); err != nil {
 		return "", err
 	}
 	// One whose start was interrupted has not been proven yet.

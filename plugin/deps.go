@@ -37,6 +37,8 @@ type deps struct {
 	now            func() time.Time
 	random         io.Reader
 	browse         func(url string) error
+	// settle is how long Compose takes for a project's networks, which it makes while it runs a provider.
+	settle time.Duration
 	// limits of the answers of a store; the zero value is the defaults.
 	limits victoriametrics.Limits
 }
@@ -56,6 +58,7 @@ func newDeps(cli *command.DockerCli) deps {
 		now:    time.Now,
 		random: rand.Reader,
 		browse: openBrowser,
+		settle: 10 * time.Second,
 	}
 }
 

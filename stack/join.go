@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/compose/v5/pkg/api"
@@ -20,6 +21,7 @@ const (
 	// joinedAlias marks the networks that the collector is on for the sake of a Compose project, which are those that it
 	// leaves again. A network that an overlay or a person put it on has no such alias, and stays.
 	joinedAlias = "docker-telemetry-collector"
+	networkPoll = 100 * time.Millisecond
 )
 
 // Join is the wish of a Compose project to reach the collector by a name of its own.
@@ -29,8 +31,25 @@ type Join struct {
 	Networks []string // as Compose or the engine calls them; none are all of the project's
 }
 
-// CheckJoin refuses a join for which there is no network: before anything is started for it.
-func (m *Manager) CheckJoin(ctx context.Context, join Join) error {
+// AwaitNetworks waits until there is a network to join, and all that the join names: Compose 5.6 makes a project's networks
+// while its providers run already. It refuses where none came within the time.
+func (m *Manager) AwaitNetworks(ctx context.Context, join Join, within time.Duration) error {
+	deadline := time.Now().Add(within)
+	for {
+		err := m.checkJoin(ctx, join)
+		var missing *Error
+		if !errors.As(err, &missing) || !time.Now().Before(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(networkPoll):
+		}
+	}
+}
+
+func (m *Manager) checkJoin(ctx context.Context, join Join) error {
 	found, missing, err := m.networksOf(ctx, join)
 	switch {
 	case err != nil:

@@ -1,9 +1,11 @@
 package stack_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
 
@@ -84,21 +86,32 @@ func TestSyncJoinsSaysWhatCannotBeJoined(t *testing.T) {
 	assert.DeepEqual(t, engine.Changes(), []string{"connect telemetry-collector-1 as otel,docker-telemetry-collector to shop_default"})
 }
 
-func TestCheckJoin(t *testing.T) {
+func TestAwaitNetworks(t *testing.T) {
 	manager := newJoinEngine().Manager()
 	for want, join := range map[string]stack.Join{
 		"": {Project: "shop", Networks: []string{"default", "shop_back", "shared"}},
 		`this engine has no network of project "web"`:                                   {Project: "web"},
 		`project "shop" has no network "front", and the engine knows none of that name`: {Project: "shop", Networks: []string{"back", "front"}},
 	} {
-		err := manager.CheckJoin(t.Context(), join)
+		err := manager.AwaitNetworks(t.Context(), join, 0)
 		if want == "" {
 			assert.NilError(t, err)
 			continue
 		}
 		assert.Error(t, err, want)
 	}
-	assert.NilError(t, manager.CheckJoin(t.Context(), stack.Join{Project: "shop"}))
+	assert.NilError(t, manager.AwaitNetworks(t.Context(), stack.Join{Project: "shop"}, 0))
+}
+
+// Compose makes the networks while the provider waits for them.
+func TestAwaitNetworksThatComeLater(t *testing.T) {
+	engine := newJoinEngine()
+	time.AfterFunc(150*time.Millisecond, func() { engine.AddNetwork("web_default", composeNetwork("web", "default")) })
+	assert.NilError(t, engine.Manager().AwaitNetworks(t.Context(), stack.Join{Project: "web"}, time.Minute))
+
+	stopped, stop := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, stop)
+	assert.ErrorIs(t, engine.Manager().AwaitNetworks(stopped, stack.Join{Project: "gone"}, time.Minute), context.Canceled)
 }
 
 func TestComposeProjects(t *testing.T) {
