@@ -82,7 +82,7 @@ lab: ## Build the lab's images under the names that the bundle pins
 .PHONY: e2e
 e2e: export DT_BUSYBOX ?= $(if $(filter upstream,$(IMAGES)),busybox:1.37.0)
 e2e: export DT_PAIRS ?= $(PAIRS)
-e2e: build bin/docker-compose ## Scenarios on a real engine (RUN=TestScale: one; IMAGES=upstream: pulled images; PARALLEL=2: so many stacks)
+e2e: build bin/docker-compose bin/docker-compose-2.36 ## Scenarios on a real engine (RUN=TestScale: one; IMAGES=upstream: pulled images; PARALLEL=2: so many stacks)
 	@$(ENGINE)
 	$(if $(filter upstream,$(IMAGES)),bin/docker-telemetry pull,e2e/lab/build.sh)
 	mkdir -p $(DT_ARTIFACTS)
@@ -135,3 +135,6 @@ bin/golangci-lint: hack/tools/go.mod
 
 bin/docker-compose: hack/tools/go.mod
 	cd hack/tools && go build -o $(CURDIR)/bin/docker-compose github.com/docker/compose/v5/cmd
+
+bin/docker-compose-2.36: hack/tools/compose-2.36/go.mod
+	cd hack/tools/compose-2.36 && go build -o $(CURDIR)/bin/docker-compose-2.36 github.com/docker/compose/v2/cmd

@@ -32,6 +32,9 @@ func printStatus(a *app, card statusJSON, proof proven) {
 	if len(card.Profiles) > 0 {
 		row(out, "Profiles", render.Escape(strings.Join(card.Profiles, ", ")))
 	}
+	if len(card.Projects) > 0 {
+		row(out, "Used by", render.Escape(strings.Join(card.Projects, ", ")))
+	}
 	if proof.logs != nil {
 		row(out, "Proof", fmt.Sprintf("a marked log line was found in OpenObserve after %.1f s", proof.logs.Took.Seconds()))
 	}

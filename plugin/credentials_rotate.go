@@ -195,6 +195,7 @@ func (s *session) bringIn(ctx context.Context, request settings.Request, wanted,
 	if err := s.bringUp(ctx, result.File, project, stack.UpOptions{Wait: true, WaitTimeout: timeout}); err != nil {
 		return err
 	}
+	s.restoreJoins(ctx, result.File)
 	for _, name := range wanted.Rotated() {
 		if _, runs := project.Services[name]; !runs {
 			continue // a profile left it out while the rotation was interrupted

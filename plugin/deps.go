@@ -30,12 +30,15 @@ type deps struct {
 	stdinTerminal  func() bool
 	stdoutTerminal func() bool
 	stderrTerminal func() bool
+	getenv         func(string) string
 	context        func() string // name of the Docker context
 	root           func() (state.Root, error)
 	manager        func(progress *render.Progress) (*stack.Manager, error)
 	now            func() time.Time
 	random         io.Reader
 	browse         func(url string) error
+	// settle is how long Compose takes for a project's networks, which it makes while it runs a provider.
+	settle time.Duration
 	// limits of the answers of a store; the zero value is the defaults.
 	limits victoriametrics.Limits
 }
@@ -46,6 +49,7 @@ func newDeps(cli *command.DockerCli) deps {
 		stdinTerminal:  func() bool { return cli.In().IsTerminal() },
 		stdoutTerminal: func() bool { return cli.Out().IsTerminal() },
 		stderrTerminal: func() bool { return cli.Err().IsTerminal() },
+		getenv:         os.Getenv,
 		context:        cli.CurrentContext,
 		root:           func() (state.Root, error) { return state.DefaultRoot(os.Getenv) },
 		manager: func(progress *render.Progress) (*stack.Manager, error) {
@@ -54,6 +58,7 @@ func newDeps(cli *command.DockerCli) deps {
 		now:    time.Now,
 		random: rand.Reader,
 		browse: openBrowser,
+		settle: 10 * time.Second,
 	}
 }
 
@@ -96,7 +101,11 @@ func (a *app) open(ctx context.Context, title string) (*session, error) {
 	s := &session{app: a}
 	var err error
 	if title != "" {
-		s.progress, err = render.NewProgress(ctx, a.progress, title, a.deps.stderr, a.deps.stderrTerminal())
+		mode := a.progress
+		if a.protocol != nil && mode == "auto" {
+			mode = render.Untimed
+		}
+		s.progress, err = render.NewProgress(ctx, mode, title, a.deps.stderr, a.deps.stderrTerminal())
 		if err != nil {
 			return nil, &usageError{err: err}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/docker-telemetry/docker-telemetry/internal/provider"
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
@@ -60,6 +61,7 @@ func runDown(ctx context.Context, a *app, opts downOptions) error {
 			return err
 		}
 	}
+	s.sayWhoUses()
 	if err := s.manager.Down(ctx, a.name, opts.volumes); err != nil {
 		return downLeft(ctx, a.name, err)
 	}
@@ -68,6 +70,16 @@ func runDown(ctx context.Context, a *app, opts downOptions) error {
 		return s.forget()
 	}
 	return s.setPhase("stopped")
+}
+
+// sayWhoUses names the Compose projects that lose the stack by what a person does.
+func (s *session) sayWhoUses() {
+	file, err := s.state.Load()
+	if err != nil || len(provider.Active(file.Uses)) == 0 {
+		return
+	}
+	fmt.Fprintf(s.app.deps.stderr, "note: Compose projects use it, and bring it back with their next docker compose up: %s\n",
+		strings.Join(provider.Projects(provider.Active(file.Uses)), ", "))
 }
 
 func nothingToRemove(a *app, volumes int) error {

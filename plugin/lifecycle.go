@@ -68,12 +68,21 @@ func newStartCommand(a *app) *cobra.Command {
 		if len(components) > 0 {
 			return nil
 		}
+		if file, err := s.state.Load(); err == nil {
+			s.restoreJoins(ctx, file)
+		}
 		return s.setPhase("running")
 	})
 }
 
 func newStopCommand(a *app) *cobra.Command {
 	return newLifecycleCommand(a, "stop", "Stop components; containers and data stay", func(ctx context.Context, s *session, components []string) error {
+		// A container whose network was removed while it was stopped does not start again.
+		if len(components) == 0 {
+			if err := s.manager.SyncJoins(ctx, a.name, nil); err != nil {
+				return err
+			}
+		}
 		if err := s.manager.Stop(ctx, a.name, components); err != nil {
 			return err
 		}

@@ -37,9 +37,12 @@ func run(reach func(*command.DockerCli) deps) int {
 	// Here net/http prints the bytes that a server sends unasked.
 	log.SetOutput(io.Discard)
 	app := &app{deps: reach(cli)}
+	app.listen(os.Args)
 	root := newRootCommand(app)
 	err = flagsBefore(root, cliplugin.RunPlugin(cli, root, Metadata()))
-	return finish(cli.Err(), app.name, app.interrupted(), err)
+	code := app.end(cli.Err(), err)
+	app.hangUp(os.Stdout)
+	return code
 }
 
 // Metadata is what the Docker CLI asks every plugin for, at each `docker --help` as well.

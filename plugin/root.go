@@ -10,6 +10,7 @@ import (
 	cliplugin "github.com/docker/cli/cli-plugins/plugin"
 	"github.com/spf13/cobra"
 
+	"github.com/docker-telemetry/docker-telemetry/internal/provider"
 	"github.com/docker-telemetry/docker-telemetry/internal/render"
 )
 
@@ -18,6 +19,8 @@ type app struct {
 	deps     deps
 	name     string
 	progress string
+	// protocol is set where Compose has started this run.
+	protocol *provider.Writer
 	// stopped reports whether the command's context was cancelled; nil until a command starts.
 	stopped func() error
 }
@@ -62,6 +65,7 @@ VictoriaMetrics; Grafana and the UIs are behind one TLS gateway.`,
 		newScaleCommand(a), newPullCommand(a),
 		newStatusCommand(a), newFlowCommand(a), newPsCommand(a), newLogsCommand(a), newOpenCommand(a), newCredentialsCommand(a), newCertsCommand(a),
 		newProfilesCommand(a), newTargetsCommand(a), newReportCommand(a), newRulesCommand(a), newConfigCommand(a), newEjectCommand(a), newVersionCommand(a),
+		newComposeCommand(a),
 	)
 	return root
 }

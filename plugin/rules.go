@@ -194,6 +194,7 @@ func (s *session) bringInRules(ctx context.Context, applied []settings.AppliedRu
 	if err := s.bringUp(ctx, result.File, project, stack.UpOptions{Wait: true, WaitTimeout: timeout}); err != nil {
 		return leftRunning(ctx, s.state.Name, err)
 	}
+	s.restoreJoins(ctx, result.File)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package plugin
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ import (
 	"gotest.tools/v3/golden"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/credentials"
+	"github.com/docker-telemetry/docker-telemetry/internal/provider"
 	"github.com/docker-telemetry/docker-telemetry/internal/render"
 	"github.com/docker-telemetry/docker-telemetry/internal/state"
 	"github.com/docker-telemetry/docker-telemetry/stack"
@@ -42,6 +44,7 @@ import (
 //	state               print what is on the engine
 //	terminal [TEXT]     stdin and stdout are a terminal from now on, at which TEXT is typed
 //	clock real          the real time from now on; without it, it stands still
+//	clock later D       it stands still D later
 //	passwords shown     the last command printed every password
 //	passwords unsaid    no command but `credentials show` has printed one
 func TestScripts(t *testing.T) {
@@ -67,7 +70,7 @@ func TestScripts(t *testing.T) {
 			"changes":   onBench((*bench).printChanges),
 			"state":     onBench((*bench).printState),
 			"terminal":  onBench((*bench).useTerminal),
-			"clock":     onBench((*bench).useRealClock),
+			"clock":     onBench((*bench).setClock),
 			"passwords": onBench((*bench).wantPasswords),
 		},
 	})
@@ -118,9 +121,10 @@ func (b *bench) telemetry(ts *testscript.TestScript, neg bool, args []string) {
 		command.WithOutputStream(&stdout), command.WithErrorStream(&stderr))
 	ts.Check(err)
 	app := &app{deps: b.deps(ts, &stdout, &stderr)}
+	app.listen(os.Args)
 	root := newRootCommand(app)
 	err = flagsBefore(root, cliplugin.RunPlugin(cli, root, Metadata()))
-	b.code = finish(&stderr, app.name, app.interrupted(), err)
+	b.code = app.end(&stderr, err)
 
 	fmt.Fprint(ts.Stdout(), stdout.String())
 	fmt.Fprint(ts.Stderr(), stderr.String())
@@ -128,8 +132,34 @@ func (b *bench) telemetry(ts *testscript.TestScript, neg bool, args []string) {
 		b.said.WriteString(stdout.String() + stderr.String())
 	}
 	b.holdContract(ts, args, stdout.String())
+	holdProtocol(ts, app, stdout.String())
 	if failed := b.code != exitDone; failed != neg {
 		ts.Fatalf("it ended with code %d", b.code)
+	}
+}
+
+// holdProtocol requires that a run for Compose printed messages and nothing else, and an error at the end only.
+func holdProtocol(ts *testscript.TestScript, a *app, answer string) {
+	if a.protocol == nil {
+		return
+	}
+	for line := range strings.Lines(answer) {
+		var message provider.Message
+		decoder := json.NewDecoder(strings.NewReader(line))
+		decoder.DisallowUnknownFields()
+		ts.Check(decoder.Decode(&message))
+		switch message.Type {
+		case provider.TypeInfo, provider.TypeSetEnv, provider.TypeRawSetEnv:
+		case provider.TypeError:
+			if !strings.HasSuffix(answer, line) {
+				ts.Fatalf("Compose kills who says an error, and this goes on:\n%s", answer)
+			}
+		default:
+			ts.Fatalf("no message that Compose knows: %s", line)
+		}
+		if message.Message == "" || decoder.More() {
+			ts.Fatalf("no message: %s", line)
+		}
 	}
 }
 
@@ -155,6 +185,7 @@ func (b *bench) deps(ts *testscript.TestScript, stdout, stderr io.Writer) deps {
 	return deps{
 		stdin: strings.NewReader(b.stdin), stdout: stdout, stderr: stderr,
 		stdinTerminal: terminal, stdoutTerminal: terminal, stderrTerminal: no,
+		getenv:  ts.Getenv,
 		context: func() string { return "default" },
 		root:    func() (state.Root, error) { return state.DefaultRoot(ts.Getenv) },
 		manager: func(progress *render.Progress) (*stack.Manager, error) {
@@ -226,6 +257,10 @@ func (b *bench) engineCommand(ts *testscript.TestScript, _ bool, args []string) 
 		b.engine.AddContainer(arg(1), arg(2), labels, uint16(port))
 	case "place": // CONTAINER NETWORK
 		b.engine.Place(arg(1), arg(2))
+	case "network": // NAME PROJECT KEY: of a Compose project
+		b.engine.AddNetwork(arg(1), map[string]string{"com.docker.compose.project": arg(2), "com.docker.compose.network": arg(3)})
+	case "unnetwork": // NAME: its owner removes it
+		ts.Check(b.engine.TakeNetwork(arg(1)))
 	case "answers": // HOST:PORT/PATH FILE: what the agent reads there
 		b.engine.Answers = map[string]string{arg(1): strings.ReplaceAll(ts.ReadFile(arg(2)), "\n", "\r\n")}
 	case "gone": // CONTAINER
@@ -296,7 +331,16 @@ func (b *bench) useTerminal(_ *testscript.TestScript, _ bool, args []string) {
 	b.terminal, b.stdin = true, strings.Join(args, " ")+"\n"
 }
 
-func (b *bench) useRealClock(*testscript.TestScript, bool, []string) { b.now = time.Now }
+func (b *bench) setClock(ts *testscript.TestScript, _ bool, args []string) {
+	if args[0] == "real" {
+		b.now = time.Now
+		return
+	}
+	later, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	before := b.now()
+	b.now = func() time.Time { return before.Add(later) }
+}
 
 func (b *bench) wantPasswords(ts *testscript.TestScript, _ bool, args []string) {
 	root, err := state.DefaultRoot(ts.Getenv)

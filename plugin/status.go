@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/docker-telemetry/docker-telemetry/certs"
+	"github.com/docker-telemetry/docker-telemetry/internal/provider"
 	"github.com/docker-telemetry/docker-telemetry/internal/render"
 	"github.com/docker-telemetry/docker-telemetry/internal/settings"
 	"github.com/docker-telemetry/docker-telemetry/internal/state"
@@ -44,6 +45,7 @@ type statusJSON struct {
 	Healthy       bool              `json:"healthy"`
 	Phase         string            `json:"phase"`
 	Profiles      []string          `json:"profiles"`
+	Projects      []string          `json:"projects"` // Compose projects that have the stack for their provider
 	URLs          map[string]string `json:"urls"`
 	Components    []componentJSON   `json:"components"`
 	Certificate   *certificateJSON  `json:"certificate"`
@@ -150,6 +152,7 @@ func (s *session) card(ctx context.Context) (statusJSON, error) {
 		Healthy:       true,
 		Phase:         remembered.File.Phase,
 		Profiles:      append([]string{}, remembered.File.Profiles...),
+		Projects:      append([]string{}, provider.Projects(remembered.File.Uses)...),
 		URLs:          urls(address(containers, remembered.File), uis),
 		uis:           uis,
 		ports:         otherPorts(containers),

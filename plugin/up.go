@@ -82,26 +82,12 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 		return err
 	}
 	defer unlock()
-	if err := s.finishRotation(ctx, request, opts.timeout); err != nil {
-		return err
-	}
-	before, err := s.source.Remember(request)
+	byHand := func(file *state.File) { file.ForProjects = false }
+	result, project, err := s.bring(ctx, request, stack.UpOptions{Wait: !opts.noWait, WaitTimeout: opts.timeout}, byHand)
 	if err != nil {
 		return err
 	}
-	result, project, err := s.prepare(ctx, request)
-	if err != nil {
-		return err
-	}
-	if err := s.lockImages(ctx, project); err != nil {
-		return err
-	}
-	if err := s.bringUp(ctx, result.File, project, stack.UpOptions{Wait: !opts.noWait, WaitTimeout: opts.timeout}); err != nil {
-		return leftRunning(ctx, a.name, err)
-	}
-	if err := s.rotateCertificate(ctx, before.CA, result, !opts.noWait); err != nil {
-		return err
-	}
+	s.restoreJoins(ctx, result.File)
 	var proof proven
 	if !opts.noVerify && !opts.noWait {
 		if err := s.refuseOtherPassword(ctx, result); err != nil {
@@ -125,6 +111,34 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 	}
 	unlock()
 	return s.watchTargets(ctx)
+}
+
+// bring makes the engine run what is asked for. owns says, in what is remembered, for whom. The caller holds the lock.
+func (s *session) bring(
+	ctx context.Context, request settings.Request, options stack.UpOptions, owns func(*state.File),
+) (settings.Result, *types.Project, error) {
+	if err := s.finishRotation(ctx, request, options.WaitTimeout); err != nil {
+		return settings.Result{}, nil, err
+	}
+	before, err := s.source.Remember(request)
+	if err != nil {
+		return settings.Result{}, nil, err
+	}
+	result, project, err := s.prepare(ctx, request)
+	if err != nil {
+		return settings.Result{}, nil, err
+	}
+	if err := s.lockImages(ctx, project); err != nil {
+		return settings.Result{}, nil, err
+	}
+	if result.File.Uses, err = s.live(ctx, result.File.Uses); err != nil {
+		return settings.Result{}, nil, err
+	}
+	owns(&result.File)
+	if err := s.bringUp(ctx, result.File, project, options); err != nil {
+		return settings.Result{}, nil, leftRunning(ctx, s.app.name, err)
+	}
+	return result, project, s.rotateCertificate(ctx, before.CA, result, options.Wait)
 }
 
 // proven is what an up has seen to arrive; nothing where it did not look.

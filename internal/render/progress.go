@@ -15,6 +15,9 @@ import (
 // ProgressModes are the values of --progress.
 func ProgressModes() []string { return []string{"auto", "tty", "plain", "json", "quiet"} }
 
+// Untimed is plain without the seconds, for who shows the lines beside times of their own; no value of --progress.
+const Untimed = "untimed"
+
 // Progress shows what happens to each resource of an operation, on standard error. The Compose SDK feeds it, and so
 // do our own steps, so that an operation of several SDK calls is one picture.
 type Progress struct {
@@ -46,6 +49,8 @@ func sinkOf(mode string, stderr io.Writer, terminal bool) (api.EventProcessor, e
 		return display.Full(stderr, stderr, true), nil
 	case "plain":
 		return newPlain(stderr), nil
+	case Untimed:
+		return &plainSink{out: stderr, last: map[string]string{}, untimed: true}, nil
 	case "json":
 		return display.JSON(stderr), nil
 	case "quiet":
@@ -105,6 +110,8 @@ type plainSink struct {
 	out   io.Writer
 	began time.Time
 	last  map[string]string
+
+	untimed bool
 }
 
 func newPlain(out io.Writer) *plainSink { return &plainSink{out: out, last: map[string]string{}} }
@@ -121,7 +128,10 @@ func (p *plainSink) On(events ...api.Resource) {
 		}
 		p.last[event.ID] = event.Text + event.Details
 		line := strings.TrimRight(fmt.Sprintf("%s %s %s", Escape(event.ID), Escape(event.Text), Escape(event.Details)), " ")
-		fmt.Fprintf(p.out, "%5.1fs  %s\n", time.Since(p.began).Seconds(), line)
+		if !p.untimed {
+			line = fmt.Sprintf("%5.1fs  %s", time.Since(p.began).Seconds(), line)
+		}
+		fmt.Fprintln(p.out, line)
 	}
 }
 

@@ -47,9 +47,23 @@ type File struct {
 	DockerSocket  string            `json:"dockerSocket,omitempty"`
 	Host          string            `json:"host,omitempty"`
 	EngineID      string            `json:"engineID,omitempty"`
-	Phase         string            `json:"phase"`
-	CreatedAt     time.Time         `json:"createdAt"`
-	UpdatedAt     time.Time         `json:"updatedAt"`
+	// Uses are what Compose projects have asked for and not let go of; ForProjects says that one of them started the stack
+	// and nobody did by hand since, so it ends with the last of them.
+	Uses        []Use `json:"uses,omitempty"`
+	ForProjects bool  `json:"forProjects,omitempty"`
+
+	Phase     string    `json:"phase"`
+	CreatedAt time.Time `json:"createdAt"`
+	UpdatedAt time.Time `json:"updatedAt"`
+}
+
+// Use is one service of a Compose project that has this stack for its provider.
+type Use struct {
+	Project  string    `json:"project"`
+	Service  string    `json:"service"`            // the name by which the project's containers reach the collector
+	Networks []string  `json:"networks,omitempty"` // to be reached on, as Compose or the engine calls them; none is all of the project's
+	Stopped  bool      `json:"stopped,omitempty"`  // by `docker compose stop`
+	Since    time.Time `json:"since"`              // of its last up
 }
 
 func (s *Stack) folder() folder {

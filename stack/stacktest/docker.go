@@ -86,6 +86,25 @@ func (e *Engine) summary(c *entry) container.Summary {
 	return summary
 }
 
+// ContainerInspect tells on which networks a container is, and what it is called there.
+func (e *Engine) ContainerInspect(ctx context.Context, id string, _ client.ContainerInspectOptions) (client.ContainerInspectResult, error) {
+	var found client.ContainerInspectResult
+	if err := e.enter(ctx); err != nil {
+		return found, err
+	}
+	defer e.mu.Unlock()
+	c, err := e.find(id)
+	if err != nil {
+		return found, err
+	}
+	found.Container.ID = c.id
+	found.Container.NetworkSettings = &container.NetworkSettings{Networks: map[string]*network.EndpointSettings{}}
+	for _, on := range c.networks {
+		found.Container.NetworkSettings.Networks[on.name] = &network.EndpointSettings{NetworkID: on.id, Aliases: c.aliases[on.id]}
+	}
+	return found, nil
+}
+
 // matches reports whether labels satisfy a label filter as the engine reads it: all of the values, not one of them.
 func matches(filters client.Filters, labels map[string]string) (bool, error) {
 	for term, values := range filters {
@@ -309,11 +328,18 @@ func (e *Engine) NetworkRemove(ctx context.Context, id string, _ client.NetworkR
 	return client.NetworkRemoveResult{}, notFoundError("network " + id + " not found")
 }
 
-func (e *Engine) removeNetwork(ctx context.Context, gone *netEntry) error {
+func (e *Engine) isEmpty(gone *netEntry) error {
 	for _, c := range e.containers {
 		if slices.Contains(c.networks, gone) {
 			return fmt.Errorf("error while removing network: network %s has active endpoints (name:%q)", gone.name, c.name)
 		}
+	}
+	return nil
+}
+
+func (e *Engine) removeNetwork(ctx context.Context, gone *netEntry) error {
+	if err := e.isEmpty(gone); err != nil {
+		return err
 	}
 	if err := e.change(ctx, "remove network", gone.name); err != nil {
 		return err

@@ -94,6 +94,7 @@ type entry struct {
 	imageID         string // of what the tag stood for
 	labels          map[string]string
 	networks        []*netEntry
+	aliases         map[string][]string // by the ID of a network
 	volumes         []string
 	ports           []container.PortSummary
 	address         netip.Addr
@@ -209,6 +210,21 @@ func (e *Engine) AddNetwork(name string, labels map[string]string) {
 	e.addNetwork(name, labels)
 }
 
+// TakeNetwork removes a network that is not ours, which fails while a container is on it.
+func (e *Engine) TakeNetwork(name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	gone, err := e.network(name)
+	if err != nil {
+		return err
+	}
+	if err := e.isEmpty(gone); err != nil {
+		return err
+	}
+	e.networks = slices.DeleteFunc(e.networks, func(other *netEntry) bool { return other == gone })
+	return nil
+}
+
 // AddVolume makes a volume that is not ours.
 func (e *Engine) AddVolume(name string, labels map[string]string) {
 	e.mu.Lock()
@@ -243,7 +259,7 @@ func (e *Engine) newEntry(name, image string, labels map[string]string) *entry {
 	e.created++
 	return &entry{
 		id: fmt.Sprintf("%064x", e.created), name: name, image: image, imageID: e.imageID(image), labels: labels, state: container.StateCreated,
-		files:   map[string]string{},
+		files: map[string]string{}, aliases: map[string][]string{},
 		address: netip.AddrFrom4([4]byte{10, 0, 0, byte(e.created)}),
 	}
 }

@@ -46,10 +46,20 @@ func (e *Engine) NetworkConnect(ctx context.Context, id string, options client.N
 	if strings.HasPrefix(on.name, "swarm") {
 		return done, fmt.Errorf("error response from daemon: Could not attach to network %s: network %s not manually attachable", on.name, on.name)
 	}
-	if err := e.change(ctx, "connect "+c.name, on.name); err != nil {
+	if slices.Contains(c.networks, on) {
+		return done, fmt.Errorf("endpoint with name %s already exists in network %s", c.name, on.name)
+	}
+	verb := "connect " + c.name
+	if options.EndpointConfig != nil {
+		verb += " as " + strings.Join(options.EndpointConfig.Aliases, ",") + " to"
+	}
+	if err := e.change(ctx, verb, on.name); err != nil {
 		return done, err
 	}
 	c.networks = append(c.networks, on)
+	if options.EndpointConfig != nil {
+		c.aliases[on.id] = append(slices.Clone(options.EndpointConfig.Aliases), c.id[:12])
+	}
 	return done, nil
 }
 
@@ -68,6 +78,7 @@ func (e *Engine) NetworkDisconnect(ctx context.Context, id string, options clien
 		return done, err
 	}
 	c.networks = slices.DeleteFunc(c.networks, func(on *netEntry) bool { return on == off })
+	delete(c.aliases, off.id)
 	return done, nil
 }
 
