@@ -31,7 +31,8 @@ func newDoctorCommand(a *app) *cobra.Command {
 		Long: `Look at the engine, this machine, the images, certificates, credentials, the
 configuration, the pipeline, the stores and what the profiles ask for, and say
 what is wrong, with the command that helps. Each check has a code, and a page of
-it in docs/checks. Nothing is changed; up and verify send events, this does not.
+it in docs/checks. Nothing of the stack is changed and no event is sent; what
+does not run has its configuration tried in a container that is removed again.
 
 --pre looks at what can be known before the first up. --fix says what it would
 do, asks, and does it: start a component that does not run, renew the

@@ -3,16 +3,12 @@ package stack
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -131,39 +127,3 @@ func saysNo(line string) bool {
 		return strings.Contains(line, word)
 	})
 }
-
-// run is exec with the exit code.
-func (m *Manager) run(ctx context.Context, id string, command ...string) (output string, code int, err error) {
-	created, err := m.Docker.ExecCreate(ctx, id, client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
-	if err != nil {
-		return "", 0, fmt.Errorf("run %q in a container: %w", command[0], err)
-	}
-	attached, err := m.Docker.ExecAttach(ctx, created.ID, client.ExecAttachOptions{})
-	if err != nil {
-		return "", 0, fmt.Errorf("run %q in a container: %w", command[0], err)
-	}
-	defer attached.Close()
-	// A hijacked connection does not know the context: closing it is what ends the copy.
-	defer context.AfterFunc(ctx, attached.Close)()
-	var out strings.Builder
-	if _, err := stdcopy.StdCopy(&out, &out, attached.Reader); err != nil {
-		return "", 0, errors.Join(ctx.Err(), fmt.Errorf("read the output of %q: %w", command[0], err))
-	}
-	// The streams may end a moment before the engine knows of it.
-	for {
-		ended, err := m.Docker.ExecInspect(ctx, created.ID, client.ExecInspectOptions{})
-		if err != nil {
-			return "", 0, fmt.Errorf("see how %q ended: %w", command[0], err)
-		}
-		if !ended.Running {
-			return out.String(), ended.ExitCode, nil
-		}
-		select {
-		case <-ctx.Done():
-			return "", 0, ctx.Err()
-		case <-time.After(endsEvery):
-		}
-	}
-}
-
-const endsEvery = 20 * time.Millisecond
