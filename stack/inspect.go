@@ -53,7 +53,7 @@ func (m *Manager) Inspections(ctx context.Context, name string) ([]Inspection, e
 			}
 			all[i] = inspectionOf(c, answer.Container)
 			if !c.Ready() {
-				all[i].Said = strings.TrimSpace(lastLine(m.tail(ctx, c.ID)))
+				all[i].Said = strings.Join(strings.Fields(lastLine(m.tail(ctx, c.ID))), " ") // tabs are for columns
 			}
 			return nil
 		})

@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -73,6 +75,10 @@ func (m *Manager) trial(ctx context.Context, project *types.Project, service typ
 	if err != nil {
 		return "", 0, err
 	}
+	folders, err := foldersOf(service)
+	if err != nil {
+		return "", 0, err
+	}
 	environment := []string{}
 	for name, value := range service.Environment {
 		if value != nil {
@@ -95,8 +101,10 @@ func (m *Manager) trial(ctx context.Context, project *types.Project, service typ
 		_, removeErr := m.Docker.ContainerRemove(context.WithoutCancel(ctx), created.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		err = errors.Join(err, removeErr)
 	}()
-	if _, err := m.Docker.CopyToContainer(ctx, created.ID, client.CopyToContainerOptions{DestinationPath: "/", Content: files}); err != nil {
-		return "", 0, fmt.Errorf("copy the configuration of %s: %w", service.Name, err)
+	for _, archive := range []*bytes.Buffer{folders, files} {
+		if _, err := m.Docker.CopyToContainer(ctx, created.ID, client.CopyToContainerOptions{DestinationPath: "/", Content: archive}); err != nil {
+			return "", 0, fmt.Errorf("copy the configuration of %s: %w", service.Name, err)
+		}
 	}
 	if _, err := m.Docker.ContainerStart(ctx, created.ID, client.ContainerStartOptions{}); err != nil {
 		return "", 0, fmt.Errorf("try the configuration of %s: %w", service.Name, err)
@@ -106,6 +114,20 @@ func (m *Manager) trial(ctx context.Context, project *types.Project, service typ
 	}
 	output, err = m.LogTail(ctx, created.ID, triedLines)
 	return output, code, err
+}
+
+// foldersOf is a tar of empty folders in the place of what a service mounts: the collector looks whether they are there, and
+// nothing of the host or of a volume is for a trial.
+func foldersOf(service types.ServiceConfig) (*bytes.Buffer, error) {
+	var out bytes.Buffer
+	archive := tar.NewWriter(&out)
+	for _, mount := range service.Volumes {
+		header := tar.Header{Typeflag: tar.TypeDir, Name: strings.TrimPrefix(mount.Target, "/") + "/", Mode: 0o755}
+		if err := archive.WriteHeader(&header); err != nil {
+			return nil, err
+		}
+	}
+	return &out, archive.Close()
 }
 
 const (
