@@ -71,35 +71,47 @@ type authority struct {
 // changeCertificate makes what is wished, brings it into the gateway and then keeps it: what the gateway refuses never
 // replaces what the state has.
 func (s *session) changeCertificate(ctx context.Context, wish change) error {
-	remembered, err := s.source.Remember(settings.Request{})
+	changed, err := s.renewCertificate(ctx, wish)
 	if err != nil {
 		return err
+	}
+	return s.printCertificate(changed.made, changed.delivered, changed.known)
+}
+
+// changedCertificate is what came of a change.
+type changedCertificate struct {
+	made      certs.Result
+	delivered string
+	known     bool // there was an authority before
+}
+
+func (s *session) renewCertificate(ctx context.Context, wish change) (changedCertificate, error) {
+	var changed changedCertificate
+	remembered, err := s.source.Remember(settings.Request{})
+	if err != nil {
+		return changed, err
 	}
 	store := s.source.Certificates(remembered.File.Bind)
 	options, err := store.ReadOptions()
 	if err != nil && !wish.force {
-		return err
+		return changed, err
 	}
 	old := options
 	if options, err = wish.applyTo(options); err != nil {
-		return err
+		return changed, err
 	}
-	var made certs.Result
 	err = s.source.Root.WithCALock(ctx, func() error {
-		made, err = wish.make(store, options)
+		changed.made, err = wish.make(store, options)
 		return err
 	})
 	if err != nil {
-		return err
+		return changed, err
 	}
-	delivered, err := s.deliver(ctx, made.Leaf)
-	if err != nil {
-		return err
+	changed.known = len(remembered.CA) > 0
+	if changed.delivered, err = s.deliver(ctx, changed.made.Leaf); err != nil {
+		return changed, err
 	}
-	if err := keep(store, old, options, made); err != nil {
-		return err
-	}
-	return s.printCertificate(made, delivered, len(remembered.CA) > 0)
+	return changed, keep(store, old, options, changed.made)
 }
 
 func (c change) applyTo(options certs.Options) (certs.Options, error) {

@@ -98,6 +98,18 @@ type session struct {
 
 // open reaches the engine and finds the stack's state. title is the operation for the progress display, "" for none.
 func (a *app) open(ctx context.Context, title string) (*session, error) {
+	s, err := a.local(ctx, title)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.reach(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// local is a session that asks nothing of an engine yet.
+func (a *app) local(ctx context.Context, title string) (*session, error) {
 	s := &session{app: a}
 	var err error
 	if title != "" {
@@ -118,14 +130,20 @@ func (a *app) open(ctx context.Context, title string) (*session, error) {
 		return nil, &usageError{err: err, advice: hintOf(err)}
 	}
 	s.state.OnNotice = func(text string) { fmt.Fprintln(a.deps.stderr, "note:", render.Escape(text)) }
-	if s.manager, err = a.deps.manager(s.progress); err != nil {
-		return nil, err
+	s.source = settings.Source{Root: root, Stack: s.state, Now: a.deps.now, Rand: a.deps.random}
+	return s, nil
+}
+
+// reach asks the engine who it is.
+func (s *session) reach(ctx context.Context) (err error) {
+	if s.manager, err = s.app.deps.manager(s.progress); err != nil {
+		return err
 	}
 	if s.engine, err = s.manager.Inspect(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	s.source = settings.Source{Root: root, Stack: s.state, Engine: s.engine, Now: a.deps.now, Rand: a.deps.random}
-	return s, nil
+	s.source.Engine = s.engine
+	return nil
 }
 
 // close ends the progress display; what is printed next does not run into it.

@@ -63,7 +63,7 @@ VictoriaMetrics; Grafana and the UIs are behind one TLS gateway.`,
 	root.AddCommand(
 		newUpCommand(a), newDownCommand(a), newStartCommand(a), newStopCommand(a), newRestartCommand(a),
 		newScaleCommand(a), newPullCommand(a),
-		newStatusCommand(a), newFlowCommand(a), newPsCommand(a), newLogsCommand(a), newOpenCommand(a), newCredentialsCommand(a), newCertsCommand(a),
+		newStatusCommand(a), newFlowCommand(a), newDoctorCommand(a), newSupportBundleCommand(a), newPsCommand(a), newLogsCommand(a), newOpenCommand(a), newCredentialsCommand(a), newCertsCommand(a),
 		newProfilesCommand(a), newTargetsCommand(a), newReportCommand(a), newRulesCommand(a), newConfigCommand(a), newEjectCommand(a), newVersionCommand(a),
 		newComposeCommand(a),
 	)

@@ -42,10 +42,10 @@ func TestPrintPromises(t *testing.T) {
 	assert.NilError(t, printPromises(&app{deps: deps{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}}}, read[:1], promises[:1], "table"))
 }
 
-// counts is a store that knows the results of some queries, by a part of them.
-type counts map[string]float64
+// results is a store that knows the results of some queries, by a part of them.
+type results map[string]float64
 
-func (a counts) QueryLatest(_ context.Context, expression string) ([]victoriametrics.Sample, error) {
+func (a results) QueryLatest(_ context.Context, expression string) ([]victoriametrics.Sample, error) {
 	for part, value := range a {
 		if strings.Contains(expression, part) {
 			return []victoriametrics.Sample{{Value: value}}, nil
@@ -61,16 +61,16 @@ func TestPromiseIsLookedAt(t *testing.T) {
 		name             string
 		rule             rules.Rule
 		before, promised int
-		store            counts
+		store            results
 		want             bool
 	}{
-		{"as few as promised", aggregation, 9, 2, counts{"orders": 2}, true},
-		{"more", aggregation, 9, 2, counts{"orders": 3}, false},
-		{"none yet", aggregation, 9, 2, counts{}, false},
-		{"none, as promised", aggregation, 9, 0, counts{}, true},
-		{"there were none before", aggregation, 0, 2, counts{}, true},
-		{"at the agent", transform, 9, 2, counts{"orders": 2, `component_id="rule_a_b"`: 1}, true},
-		{"past the agent", transform, 9, 20, counts{"orders": 9}, false},
+		{"as few as promised", aggregation, 9, 2, results{"orders": 2}, true},
+		{"more", aggregation, 9, 2, results{"orders": 3}, false},
+		{"none yet", aggregation, 9, 2, results{}, false},
+		{"none, as promised", aggregation, 9, 0, results{}, true},
+		{"there were none before", aggregation, 0, 2, results{}, true},
+		{"at the agent", transform, 9, 2, results{"orders": 2, `component_id="rule_a_b"`: 1}, true},
+		{"past the agent", transform, 9, 20, results{"orders": 9}, false},
 	} {
 		p := promise{Metric: "orders", Before: tc.before, Promised: tc.promised, rule: tc.rule}
 		kept, err := p.look(t.Context(), tc.store)

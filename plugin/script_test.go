@@ -46,6 +46,7 @@ import (
 //	clock real          the real time from now on; without it, it stands still
 //	clock later D       it stands still D later
 //	passwords shown     the last command printed every password
+//	unpack FILE         a support bundle, into the folder support-bundle; no secret of the stack may be in it, in any form
 //	passwords unsaid    no command but `credentials show` has printed one
 func TestScripts(t *testing.T) {
 	// The Docker CLI around the command must find nothing of this machine's.
@@ -72,6 +73,7 @@ func TestScripts(t *testing.T) {
 			"terminal":  onBench((*bench).useTerminal),
 			"clock":     onBench((*bench).setClock),
 			"passwords": onBench((*bench).wantPasswords),
+			"unpack":    onBench((*bench).unpack),
 		},
 	})
 }
@@ -230,6 +232,26 @@ func (b *bench) engineCommand(ts *testscript.TestScript, _ bool, args []string) 
 		pins, err := stack.Images(bundle.FS())
 		ts.Check(err)
 		b.engine.Moved[pins[strings.ToUpper(arg(1))+"_IMAGE"]]++
+	case "says": // COMPONENT FILE: its log
+		b.engine.Says[arg(1)] = ts.ReadFile(arg(2))
+	case "complains": // COMPONENT WHAT: its program refuses its configuration
+		b.engine.Complains = map[string]string{arg(1): arg(2)}
+	case "starved": // CONTAINER: the kernel killed a process of it
+		b.engine.Starved = map[string]bool{arg(1): true}
+	case "restarted": // CONTAINER: it ended by itself
+		b.engine.Restarted = map[string]int{arg(1): 3}
+	case "disk": // BYTES: that are free
+		size, err := units.RAMInBytes(arg(1))
+		ts.Check(err)
+		b.engine.DiskFree = size
+	case "clock": // DURATION: how far it is ahead
+		off, err := time.ParseDuration(arg(1))
+		ts.Check(err)
+		b.engine.ClockOff = off
+	case "unlimited": // it can limit nothing
+		b.engine.NoLimits = true
+	case "logs": // DRIVER
+		b.engine.LogDriver = arg(1)
 	case "memory": // BYTES
 		size, err := units.RAMInBytes(arg(1))
 		ts.Check(err)

@@ -31,7 +31,7 @@ type ServiceChange struct {
 
 // Compare tells what the second project adds to the first, changes or takes away.
 func Compare(first, second *types.Project) Change {
-	change := Change{Before: memoryOf(first), After: memoryOf(second)}
+	change := Change{Before: Memory(first), After: Memory(second)}
 	names := map[string]bool{}
 	for name := range first.Services {
 		names[name] = true
@@ -87,7 +87,8 @@ func limitOf(service types.ServiceConfig) int64 {
 	return int64(service.Deploy.Resources.Limits.MemoryBytes)
 }
 
-func memoryOf(project *types.Project) int64 {
+// Memory is what a project may use when all its limits are reached, in bytes.
+func Memory(project *types.Project) int64 {
 	var sum int64
 	for _, service := range project.Services {
 		sum += limitOf(service) * int64(service.GetScale())

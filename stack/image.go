@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/compose-spec/compose-go/v2/types"
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
 )
 
 // Image is what a pinned tag stood for when it was pulled. A registry may move a tag, and so may anybody on the engine.
@@ -30,11 +32,7 @@ func (m *Manager) LockImages(ctx context.Context, project *types.Project, locked
 		if err != nil {
 			return nil, fmt.Errorf("look for image %q: %w", service.Image, err)
 		}
-		image := Image{ID: found.ID}
-		if len(found.RepoDigests) > 0 {
-			image.Digest = found.RepoDigests[0]
-		}
-		images[service.Image] = image
+		images[service.Image] = imageOf(found)
 	}
 	return images, nil
 }
@@ -51,4 +49,31 @@ func Drifted(project *types.Project, containers []Container, locked map[string]I
 	}
 	slices.SortFunc(drifted, inOrder)
 	return slices.Compact(drifted)
+}
+
+// PresentImages returns what the tags of a project stand for now, by tag; one that the engine has not is left out.
+func (m *Manager) PresentImages(ctx context.Context, project *types.Project) (map[string]Image, error) {
+	there := map[string]Image{}
+	for _, service := range project.Services {
+		if _, asked := there[service.Image]; asked {
+			continue
+		}
+		found, err := m.Docker.ImageInspect(ctx, service.Image)
+		if cerrdefs.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look for image %q: %w", service.Image, err)
+		}
+		there[service.Image] = imageOf(found)
+	}
+	return there, nil
+}
+
+func imageOf(found client.ImageInspectResult) Image {
+	image := Image{ID: found.ID}
+	if len(found.RepoDigests) > 0 {
+		image.Digest = found.RepoDigests[0]
+	}
+	return image
 }

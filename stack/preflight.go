@@ -218,6 +218,21 @@ func (m *Manager) checkPorts(ctx context.Context, engine Engine, project *types.
 	return nil
 }
 
+// PublishedPorts lists, for a person, what a project publishes on the engine's host, and refuses each port that another has.
+func (m *Manager) PublishedPorts(ctx context.Context, engine Engine, project *types.Project, settings Settings) (ports []string, taken []*Error, err error) {
+	for _, wanted := range wantedPorts(project, settings) {
+		ports = append(ports, net.JoinHostPort(wanted.bind, strconv.Itoa(wanted.number)))
+		var refusal *Error
+		switch err := m.checkPort(ctx, engine, settings.Name, wanted); {
+		case errors.As(err, &refusal):
+			taken = append(taken, refusal)
+		case err != nil:
+			return nil, nil, err
+		}
+	}
+	return ports, taken, nil
+}
+
 // settlesWithin is how long a port of a container of ours may be open before the engine says that the container runs.
 const settlesWithin = 10 * time.Second
 
@@ -315,7 +330,7 @@ func overlaps(taken netip.Addr, bind string) bool {
 
 // memoryWarnings compares the sum of the memory limits with what the engine has.
 func memoryWarnings(engine Engine, project *types.Project) []string {
-	sum := memoryOf(project)
+	sum := Memory(project)
 	if engine.Memory == 0 || sum <= engine.Memory {
 		return nil
 	}

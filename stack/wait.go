@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -166,16 +167,25 @@ func (r *readiness) late(ctx context.Context, timeout time.Duration) error {
 func (m *Manager) tail(ctx context.Context, id string) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	logs, err := m.Docker.ContainerLogs(ctx, id, client.ContainerLogsOptions{
-		ShowStdout: true, ShowStderr: true, Tail: tailOfFailed,
-	})
-	if err != nil {
+	text, err := m.lastLines(ctx, id, tailOfFailed)
+	if err != nil && text == "" {
 		return "(its log cannot be read: " + err.Error() + ")"
+	}
+	return strings.TrimRight(text, "\n")
+}
+
+// LogTail returns the last lines of what a container printed, on both streams.
+func (m *Manager) LogTail(ctx context.Context, id string, lines int) (string, error) {
+	return m.lastLines(ctx, id, strconv.Itoa(lines))
+}
+
+func (m *Manager) lastLines(ctx context.Context, id, lines string) (string, error) {
+	logs, err := m.Docker.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: lines})
+	if err != nil {
+		return "", err
 	}
 	defer logs.Close()
 	var text strings.Builder
-	if _, err := stdcopy.StdCopy(&text, &text, logs); err != nil && text.Len() == 0 {
-		return "(its log cannot be read: " + err.Error() + ")"
-	}
-	return strings.TrimRight(text.String(), "\n")
+	_, err = stdcopy.StdCopy(&text, &text, logs)
+	return text.String(), err
 }

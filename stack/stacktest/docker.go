@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -47,7 +48,8 @@ func (e *Engine) Info(ctx context.Context, _ client.InfoOptions) (client.SystemI
 	defer e.mu.Unlock()
 	return client.SystemInfoResult{Info: system.Info{
 		ID: "engine-id", Name: e.Name, ServerVersion: e.Version, OperatingSystem: e.OS, MemTotal: e.Memory, NCPU: 2,
-		DockerRootDir: "/var/lib/docker",
+		DockerRootDir: "/var/lib/docker", LoggingDriver: e.LogDriver, CgroupVersion: "2", SystemTime: time.Now().Add(e.ClockOff).Format(time.RFC3339Nano),
+		MemoryLimit: !e.NoLimits, CPUCfsQuota: !e.NoLimits, PidsLimit: !e.NoLimits,
 	}}, nil
 }
 
@@ -84,25 +86,6 @@ func (e *Engine) summary(c *entry) container.Summary {
 		summary.NetworkSettings.Networks[on.name] = &network.EndpointSettings{IPAddress: c.address, NetworkID: on.id}
 	}
 	return summary
-}
-
-// ContainerInspect tells on which networks a container is, and what it is called there.
-func (e *Engine) ContainerInspect(ctx context.Context, id string, _ client.ContainerInspectOptions) (client.ContainerInspectResult, error) {
-	var found client.ContainerInspectResult
-	if err := e.enter(ctx); err != nil {
-		return found, err
-	}
-	defer e.mu.Unlock()
-	c, err := e.find(id)
-	if err != nil {
-		return found, err
-	}
-	found.Container.ID = c.id
-	found.Container.NetworkSettings = &container.NetworkSettings{Networks: map[string]*network.EndpointSettings{}}
-	for _, on := range c.networks {
-		found.Container.NetworkSettings.Networks[on.name] = &network.EndpointSettings{NetworkID: on.id, Aliases: c.aliases[on.id]}
-	}
-	return found, nil
 }
 
 // matches reports whether labels satisfy a label filter as the engine reads it: all of the values, not one of them.
@@ -168,6 +151,9 @@ func (e *Engine) ContainerCreate(ctx context.Context, options client.ContainerCr
 	c := e.newEntry(name, options.Config.Image, options.Config.Labels)
 	if entrypoint := options.Config.Entrypoint; len(entrypoint) > 0 {
 		c.prints = strings.Join(entrypoint[1:], " ") + "\n"
+		if said := e.Complains[c.image]; said != "" {
+			c.prints = said + "\n"
+		}
 	}
 	e.containers = append(e.containers, c)
 	return client.ContainerCreateResult{ID: c.id}, nil
@@ -248,13 +234,15 @@ func (e *Engine) ExecCreate(ctx context.Context, id string, options client.ExecC
 	return client.ExecCreateResult{ID: exec}, nil
 }
 
-// ExecAttach runs the command. The fake knows connections to the gateway and the balancer; what else there is, Exec knows.
+// ExecAttach runs the command. The fake knows connections to the gateway and the balancer, and commands that
+// only look; what else there is, Exec knows.
 func (e *Engine) ExecAttach(ctx context.Context, execID string, _ client.ExecAttachOptions) (client.ExecAttachResult, error) {
 	if err := e.enter(ctx); err != nil {
 		return client.ExecAttachResult{}, err
 	}
 	defer e.mu.Unlock()
-	if answer, is := e.gatewayExec(e.execs[execID]); is {
+	looked, _, looks := e.lookExec(e.execs[execID])
+	if answer, is := e.gatewayExec(e.execs[execID]); is && !looks {
 		return answer, nil
 	}
 	if answer, is := e.laneExec(e.execs[execID]); is {
@@ -262,6 +250,9 @@ func (e *Engine) ExecAttach(ctx context.Context, execID string, _ client.ExecAtt
 	}
 	var output strings.Builder
 	said, is := e.agentExec(e.execs[execID])
+	if looks {
+		said, is = looked, true
+	}
 	output.WriteString(said)
 	if !is && e.Exec != nil {
 		output.WriteString(e.Exec(e.execs[execID][0], e.execs[execID][1:]))
@@ -285,7 +276,12 @@ func (e *Engine) ImageInspect(ctx context.Context, image string, _ ...client.Ima
 	}
 	var found client.ImageInspectResult
 	found.ID = e.imageID(image)
-	return found, nil
+	// By its JSON: the type is of a module that nothing else of ours needs.
+	raw, err := json.Marshal(map[string]any{"Config": map[string]any{"Entrypoint": entrypointOf(image)}})
+	if err != nil {
+		return found, err
+	}
+	return found, json.Unmarshal(raw, &found.InspectResponse)
 }
 
 // imageID is what a tag stands for: Moved ones stand for something else.

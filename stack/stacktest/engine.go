@@ -64,6 +64,15 @@ type Engine struct {
 	Favourite string
 	// Answers are what bash in the agent's container reads of a target, by HOST:PORT/PATH; nothing without one.
 	Answers map[string]string
+	// Complains is what a component's program says of its configuration, by component, or by image where it is tried in a
+	// container of its own; nothing where it is as it should be.
+	Complains map[string]string
+	Starved   map[string]bool // containers of which the kernel killed a process for want of memory, by name
+	Restarted map[string]int  // how often a container was started again, by name
+	DiskFree  int64           // bytes, of the disk of every volume
+	LogDriver string          // of containers that choose none
+	NoLimits  bool            // it can limit nothing
+	ClockOff  time.Duration   // how far its clock is ahead
 	// Exec answers a command in a component's container; nil knows the balancer's lanes only.
 	Exec func(component string, command []string) (output string)
 	// Gateway is served over TLS, with the certificate among the gateway's secrets, where its container publishes.
@@ -119,7 +128,7 @@ func (c *entry) running() bool { return c.state == container.StateRunning }
 func New() *Engine {
 	return &Engine{
 		Address: "tcp://engine.test:2376", API: "1.47", Version: "27.5.1", Name: "engine-host", OS: "Debian GNU/Linux 13",
-		OSType: "linux", Memory: 16 << 30, Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		OSType: "linux", Memory: 16 << 30, DiskFree: 50 << 30, LogDriver: "json-file", Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Missing: map[string]bool{}, Moved: map[string]int{}, Folders: map[string]bool{}, Faults: map[string]Fault{}, Says: map[string]string{},
 		volumes: map[string]map[string]string{}, execs: map[string][]string{},
 	}

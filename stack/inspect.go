@@ -1,0 +1,115 @@
+package stack
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
+)
+
+// Inspection is a replica with what only the engine's answer about it alone says.
+type Inspection struct {
+	Container
+	Restarts  int       // by its restart policy
+	OOMKilled bool      // since its last start, the engine saw that a process was killed for want of memory
+	ExitCode  int       // of the last run
+	Problem   string    // why the engine could not start it, "" where it did
+	StartedAt time.Time // zero where it never was
+	Command   []string  // what runs in it: the program and its arguments
+	Volumes   []string  // where its volumes are mounted
+	LogDriver string
+	Said      string // the last line of its log; only of one that is not ready
+}
+
+// inspectedAtOnce bounds the requests that an engine gets at a time.
+const inspectedAtOnce = 4
+
+// Inspections are the replicas of a stack in the order of Containers. One that goes meanwhile is left out.
+func (m *Manager) Inspections(ctx context.Context, name string) ([]Inspection, error) {
+	containers, err := m.Containers(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Inspection, len(containers))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(inspectedAtOnce)
+	for i, c := range containers {
+		group.Go(func() error {
+			answer, err := m.Docker.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{})
+			if cerrdefs.IsNotFound(err) {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("inspect %s: %w", c.Name, err)
+			}
+			all[i] = inspectionOf(c, answer.Container)
+			if !c.Ready() {
+				all[i].Said = strings.Join(strings.Fields(lastLine(m.tail(ctx, c.ID))), " ") // tabs are for columns
+			}
+			return nil
+		})
+	}
+	err = group.Wait()
+	return slices.DeleteFunc(all, func(one Inspection) bool { return one.ID == "" }), err
+}
+
+func inspectionOf(c Container, answer container.InspectResponse) Inspection {
+	found := Inspection{Container: c, Restarts: answer.RestartCount, Command: append([]string{answer.Path}, answer.Args...)}
+	if state := answer.State; state != nil {
+		found.OOMKilled, found.ExitCode, found.Problem = state.OOMKilled, state.ExitCode, state.Error
+		found.StartedAt, _ = time.Parse(time.RFC3339Nano, state.StartedAt)
+	}
+	for _, mounted := range answer.Mounts {
+		if mounted.Type == mount.TypeVolume {
+			found.Volumes = append(found.Volumes, mounted.Destination)
+		}
+	}
+	slices.Sort(found.Volumes)
+	if answer.HostConfig != nil {
+		found.LogDriver = answer.HostConfig.LogConfig.Type
+	}
+	return found
+}
+
+// program is the component's own program in its command, without the entrypoint of its image, and what follows it.
+func (i Inspection) program(names ...string) (program string, arguments []string) {
+	for at, word := range i.Command {
+		for _, name := range names {
+			if strings.HasPrefix(path.Base(word), name) {
+				return word, i.Command[at+1:]
+			}
+		}
+	}
+	return "", nil
+}
+
+// leftAfter is when a container of a proof is one that was left: they live for seconds.
+const leftAfter = 30 * time.Second
+
+// Probes names the containers that proofs have left. Those that are just at it are none.
+func (m *Manager) Probes(ctx context.Context, name string) ([]string, error) {
+	found, err := m.Docker.ContainerList(ctx, client.ContainerListOptions{
+		All: true, Filters: make(client.Filters).Add("label", StackLabel+"="+name).Add("label", ProbeLabel),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the probes of stack %q: %w", name, err)
+	}
+	names := make([]string, 0, len(found.Items))
+	for _, item := range found.Items {
+		if time.Since(time.Unix(item.Created, 0)) < leftAfter {
+			continue
+		}
+		names = append(names, cmp.Or(containerName(item), item.ID))
+	}
+	slices.Sort(names)
+	return names, nil
+}
