@@ -3,6 +3,7 @@ package stacktest
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -22,6 +23,8 @@ import (
 	"github.com/moby/moby/api/types/system"
 	"github.com/moby/moby/api/types/volume"
 	"github.com/moby/moby/client"
+
+	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
 // DaemonHost is the engine's address.
@@ -103,6 +106,19 @@ func matches(filters client.Filters, labels map[string]string) (bool, error) {
 	return true, nil
 }
 
+// ContainerInspect tells of a container what the list does not.
+func (e *Engine) ContainerInspect(ctx context.Context, id string, _ client.ContainerInspectOptions) (client.ContainerInspectResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.ContainerInspectResult{}, err
+	}
+	defer e.mu.Unlock()
+	c, err := e.find(id)
+	if err != nil {
+		return client.ContainerInspectResult{}, err
+	}
+	return client.ContainerInspectResult{Container: container.InspectResponse{ID: c.id, Name: "/" + c.name, State: &container.State{Status: c.state}}}, nil
+}
+
 // ContainerLogs returns the last lines of what a container printed.
 func (e *Engine) ContainerLogs(ctx context.Context, id string, options client.ContainerLogsOptions) (client.ContainerLogsResult, error) {
 	if err := e.enter(ctx); err != nil {
@@ -113,11 +129,22 @@ func (e *Engine) ContainerLogs(ctx context.Context, id string, options client.Co
 	if err != nil {
 		return nil, err
 	}
-	lines := slices.Collect(strings.Lines(c.prints + e.Says[c.component()]))
+	lines := slices.Collect(strings.Lines(c.prints + e.Says[c.component()] + e.watched(c)))
 	if tail, err := strconv.Atoi(options.Tail); err == nil && tail < len(lines) {
 		lines = lines[len(lines)-tail:]
 	}
 	return io.NopCloser(bytes.NewReader(multiplexed(strings.Join(lines, "")))), nil
+}
+
+// watched is what an agent says of each container that it begins to read.
+func (e *Engine) watched(agent *entry) string {
+	var said strings.Builder
+	for _, c := range e.containers {
+		if agent.component() == stack.Agent && c.component() == "" {
+			fmt.Fprintf(&said, "INFO vector::internal_events::docker_logs: Started watching for container logs. container_id=%s\n", c.id)
+		}
+	}
+	return said.String()
 }
 
 // multiplexed frames a text as the engine frames standard output, see stdcopy.
@@ -142,7 +169,7 @@ func (e *Engine) ContainerCreate(ctx context.Context, options client.ContainerCr
 			}
 		}
 	}
-	name := fmt.Sprintf("unnamed-%d", e.created+1)
+	name := cmp.Or(options.Name, fmt.Sprintf("unnamed-%d", e.created+1))
 	if err := e.change(ctx, "create container", name); err != nil {
 		return client.ContainerCreateResult{}, err
 	}
