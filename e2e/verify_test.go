@@ -34,6 +34,7 @@ volumes:
 // Each fault must be named: the hop, the cause, and what mends it. A sound stack must have none, before, between and after,
 // and nothing of a look may be left.
 func TestVerify(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t)
 	overlay := filepath.Join(t.TempDir(), "disks.yaml")
 	assert.NilError(t, os.WriteFile(overlay, []byte(smallDisks), 0o644))
@@ -294,15 +295,15 @@ func faults() []fault {
 	}
 
 	breaks, mends := fileFault("balancer", "/etc/nginx/conf.d/logs.conf", "server aggregator:6001", "server nobody:6001", "kill -s HUP")
-	add(fault{name: "balancer without upstream", route: "logs", hop: "balancer", cause: "no aggregator is available", mend: "restart balancer"}, breaks, mends)
+	add(fault{name: "balancer without upstream", route: "logs", hop: "balancer", cause: "no aggregator is available", mend: "docker rm -f "}, breaks, mends)
 	breaks, mends = fileFault("aggregator-2", "/etc/vector/metrics.yaml", "address: 0.0.0.0:6000", "address: 0.0.0.0:6007", "restart")
-	add(fault{name: "closed port", route: "metrics", hop: "aggregator-2", cause: "nothing listens there", mend: "restart aggregator"}, breaks, mends)
+	add(fault{name: "closed port", route: "metrics", hop: "aggregator-2", cause: "nothing listens there", mend: "docker rm -f "}, breaks, mends)
 	breaks, mends = fileFault("agent", "/etc/vector/gate.yaml", `source: "true"`, `source: "false"`, "restart")
-	add(fault{name: "the agent drops everything", route: "logs", hop: "agent", cause: "drops", mend: "docker telemetry"}, breaks, mends)
+	add(fault{name: "the agent drops everything", route: "logs", hop: "agent", cause: "drops", mend: "docker rm -f "}, breaks, mends)
 	breaks, mends = fileFault("aggregator-1", "/etc/vector/streams.yaml", `source: "true"`, `source: "false"`, "restart")
-	add(fault{name: "an aggregator drops everything", route: "logs", hop: "aggregator-1", cause: "drops", mend: "docker telemetry"}, breaks, mends)
+	add(fault{name: "an aggregator drops everything", route: "logs", hop: "aggregator-1", cause: "drops", mend: "docker rm -f "}, breaks, mends)
 	breaks, mends = fileFault("grafana", "/etc/grafana/provisioning/datasources/victoriametrics.yaml", "victoriametrics:8428", "victoriametrics:8429", "restart")
-	add(fault{name: "a broken data source", route: "metrics", hop: "grafana", cause: "its data source VictoriaMetrics", mend: "grafana"}, breaks, mends)
+	add(fault{name: "a broken data source", route: "metrics", hop: "grafana", cause: "its data source VictoriaMetrics", mend: "docker rm -f "}, breaks, mends)
 
 	breaks, mends = fileFault("victoriametrics", "/run/secrets/victoriametrics_password", "", "x", "restart")
 	add(fault{name: "another password of victoriametrics", route: "metrics", hop: "victoriametrics", cause: "answers 401", mend: "credentials rotate victoriametrics"}, breaks, mends)

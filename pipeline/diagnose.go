@@ -29,6 +29,7 @@ type Container struct {
 	Absent    []string // networks that it is to be on and is not on
 	Log       []string // its last lines, oldest first
 	Full      []string // folders of its own volumes whose disk has nothing left
+	Altered   []string // files of its configuration that are not the stack's
 }
 
 // Discards counts events that a component's own steps dropped in the last minutes.
@@ -73,12 +74,30 @@ func Diagnose(hop HopResult, evidence Evidence) Cause {
 	if hop.Component == "container" || hop.Component == "target" {
 		cause.Text, cause.Mend = "a container of the proof does not do its part: "+said, "see how the engine is: docker info; docker telemetry ps"
 	}
-	for _, rule := range []func(HopResult, string, Evidence) (Cause, bool){
-		ofTheEngine, ofTheCertificate, ofTheLogin, ofTheDisk, ofTheNetwork, ofTheCounters, ofTheLog,
-	} {
-		if found, is := rule(hop, said, evidence); is {
+	type rule = func(HopResult, string, Evidence) (Cause, bool)
+	for _, certain := range []rule{ofTheEngine, ofTheCertificate, ofTheLogin, ofTheDisk} {
+		if found, is := certain(hop, said, evidence); is {
 			found.Hop = hop.Name
 			return found
+		}
+	}
+	for _, likely := range []rule{ofTheNetwork, ofTheCounters, ofTheLog} {
+		if found, is := likely(hop, said, evidence); is {
+			found.Hop = hop.Name
+			cause = found
+			break
+		}
+	}
+	return altered(cause, evidence.of(hop, hop.Component))
+}
+
+// altered adds what no restart mends: a file of the configuration was changed inside of the container.
+func altered(cause Cause, containers []Container) Cause {
+	for _, c := range containers {
+		if len(c.Altered) > 0 {
+			cause.Text += "; its configuration is not the stack's: " + strings.Join(c.Altered, ", ") + " was changed in the container"
+			cause.Mend = "docker rm -f " + c.Name + " && docker telemetry up"
+			return cause
 		}
 	}
 	return cause

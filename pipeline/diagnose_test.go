@@ -101,6 +101,13 @@ func TestDiagnose(t *testing.T) {
 			"look at gate in: docker telemetry config; a profile or an overlay brings it (docker telemetry up --profile none leaves profiles out)",
 		},
 		{
+			"another configuration", "aggregator-1", "",
+			pipeline.Evidence{Containers: []pipeline.Container{up("aggregator", func(c *pipeline.Container) { c.Altered = []string{"/etc/vector/streams.yaml"} })}},
+			"aggregator-1 took the marked event and sent nothing on: a program or a filter of its configuration drops it; " +
+				"its configuration is not the stack's: /etc/vector/streams.yaml was changed in the container",
+			"docker rm -f telemetry-aggregator-1 && docker telemetry up",
+		},
+		{
 			"a step that is not counted yet", "aggregator-1", "",
 			pipeline.Evidence{Containers: []pipeline.Container{up("aggregator", nil)}},
 			"aggregator-1 took the marked event and sent nothing on: a program or a filter of its configuration drops it",

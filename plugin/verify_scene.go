@@ -146,7 +146,7 @@ func (v *scene) explain(ctx context.Context, _ pipeline.Route, hop pipeline.HopR
 	for _, found := range v.session.manager.Gather(ctx, v.project, near) {
 		evidence.Containers = append(evidence.Containers, pipeline.Container{
 			Name: found.Name, Component: found.Component, Number: found.Number, State: found.State, Health: found.Health, Status: found.Status,
-			OOMKilled: found.OOMKilled, Restarts: found.Restarts, Absent: found.Absent, Full: found.Full,
+			OOMKilled: found.OOMKilled, Restarts: found.Restarts, Absent: found.Absent, Full: found.Full, Altered: found.Altered,
 			Log: v.harmless(found.Log),
 		})
 	}

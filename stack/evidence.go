@@ -2,7 +2,10 @@ package stack
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -21,6 +24,7 @@ type Evidence struct {
 	Absent    []string // networks that the project puts it on and that it is not on
 	Log       []string // its last lines
 	Full      []string // folders of its own volumes whose disk has nothing left
+	Altered   []string // files of its configuration that are not the project's
 }
 
 const (
@@ -44,6 +48,7 @@ func (m *Manager) Gather(ctx context.Context, project *types.Project, containers
 		if c.State == "running" {
 			found.Absent = Absent(project, c)
 			found.Full = m.full(ctx, project, c)
+			found.Altered = m.altered(ctx, project, c)
 		}
 		found.Log, _ = m.LogSince(ctx, c.ID, time.Now().Add(-evidenceOf), evidenceLines)
 		all = append(all, found)
@@ -76,6 +81,41 @@ func (m *Manager) full(ctx context.Context, project *types.Project, c Container)
 		}
 	}
 	return full
+}
+
+// altered asks for the sums of the files that the project brings. One that cannot be read counts as altered, but where the
+// image has no sha256sum nothing is known.
+func (m *Manager) altered(ctx context.Context, project *types.Project, c Container) []string {
+	command, wanted := []string{"sha256sum"}, map[string]string{}
+	for _, mount := range project.Services[c.Component].Configs {
+		sum := sha256.Sum256([]byte(project.Configs[mount.Source].Content))
+		command, wanted[mount.Target] = append(command, mount.Target), hex.EncodeToString(sum[:])
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	answer, err := m.exec(ctx, c.ID, command...)
+	if err != nil {
+		return nil
+	}
+	return differing(answer, wanted)
+}
+
+// differing compares what sha256sum says with what is wanted, both by file.
+func differing(answer string, wanted map[string]string) []string {
+	sums := map[string]string{}
+	for line := range strings.Lines(answer) {
+		if sum, file, found := strings.Cut(strings.TrimSpace(line), "  "); found && len(sum) == sha256.Size*2 {
+			sums[file] = sum
+		}
+	}
+	var altered []string
+	for _, file := range slices.Sorted(maps.Keys(wanted)) {
+		if len(sums) > 0 && sums[file] != wanted[file] {
+			altered = append(altered, file)
+		}
+	}
+	return altered
 }
 
 // freeOf reads the fourth column of what df -Pk says, in bytes.
