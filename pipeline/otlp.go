@@ -4,15 +4,29 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/binary"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
+	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	common "go.opentelemetry.io/proto/otlp/common/v1"
+	logs "go.opentelemetry.io/proto/otlp/logs/v1"
+	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
+	resource "go.opentelemetry.io/proto/otlp/resource/v1"
+	trace "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 // Signals of OTLP.
@@ -22,11 +36,22 @@ const (
 	Traces  = "traces"
 )
 
-// OTLP sends marked events as an application does: OTLP over HTTP, in the JSON of its specification ("OTLP/HTTP",
-// "JSON Protobuf Encoding": ids are hexadecimal, 64-bit integers are strings).
+// Protocols of OTLP.
+const (
+	GRPC = "grpc"
+	HTTP = "http"
+)
+
+// Protocols lists them; the first is the one that the SDKs choose most.
+func Protocols() []string { return []string{HTTP, GRPC} }
+
+// OTLP sends marked events as an application does, in protobuf: one request each, without retries, so that the answer is
+// the collector's.
 type OTLP struct {
-	Endpoint string // without a final slash: "https://localhost:4318"
-	Token    string // bearer token, "" for none
+	Address  string // host:port
+	Protocol string
+	TLS      *tls.Config // nil for plain text
+	Token    string      // bearer token, "" for none
 	HTTP     *http.Client
 	Now      func() time.Time
 }
@@ -35,8 +60,8 @@ type OTLP struct {
 const (
 	// ProbeService is service.name of a probe, and so the label job of its metric.
 	ProbeService = "docker-telemetry"
-	// ProbeMetric is a gauge whose value is the mark: a label would make a series of each probe.
-	ProbeMetric = "telemetry.probe"
+	// ProbeMetricName is a gauge whose value is the mark: a label would make a series of each probe.
+	ProbeMetricName = "telemetry_probe"
 	// ProbeAttribute holds the mark of a log record and of a span.
 	ProbeAttribute = "telemetry_probe"
 )
@@ -55,15 +80,56 @@ func (m Mark) String() string { return strconv.FormatUint(uint64(m), 10) }
 
 // Send sends one event of a signal that carries the mark. A nil error says that the collector took it.
 func (o OTLP) Send(ctx context.Context, signal string, mark Mark) error {
-	body, err := json.Marshal(o.body(signal, mark))
+	request := o.request(signal, mark)
+	if o.Protocol == GRPC {
+		return o.call(ctx, request)
+	}
+	return o.post(ctx, signal, request)
+}
+
+// call sends by gRPC: service and method are those of opentelemetry-proto's collector services.
+func (o OTLP) call(ctx context.Context, request proto.Message) error {
+	secured := insecure.NewCredentials()
+	if o.TLS != nil {
+		secured = credentials.NewTLS(o.TLS.Clone())
+	}
+	conn, err := grpc.NewClient("passthrough:///"+o.Address, grpc.WithTransportCredentials(secured))
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, o.Endpoint+"/v1/"+signal, bytes.NewReader(body))
+	defer conn.Close()
+	if o.Token != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+o.Token)
+	}
+	switch request := request.(type) {
+	case *collogs.ExportLogsServiceRequest:
+		_, err = collogs.NewLogsServiceClient(conn).Export(ctx, request)
+	case *coltrace.ExportTraceServiceRequest:
+		_, err = coltrace.NewTraceServiceClient(conn).Export(ctx, request)
+	case *colmetrics.ExportMetricsServiceRequest:
+		_, err = colmetrics.NewMetricsServiceClient(conn).Export(ctx, request)
+	}
+	if err != nil {
+		said := status.Convert(err)
+		return fmt.Errorf("OTLP answered %s: %s", said.Code(), said.Message())
+	}
+	return nil
+}
+
+func (o OTLP) post(ctx context.Context, signal string, message proto.Message) error {
+	body, err := proto.Marshal(message)
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Content-Type", "application/json")
+	scheme := "https://"
+	if o.TLS == nil {
+		scheme = "http://"
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+o.Address+"/v1/"+signal, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/x-protobuf")
 	if o.Token != "" {
 		request.Header.Set("Authorization", "Bearer "+o.Token)
 	}
@@ -79,40 +145,51 @@ func (o OTLP) Send(ctx context.Context, signal string, mark Mark) error {
 	return nil
 }
 
-type object = map[string]any
-
-func (o OTLP) body(signal string, mark Mark) object {
-	now := strconv.FormatInt(o.Now().UnixNano(), 10)
-	resource := object{"attributes": []object{
+func (o OTLP) request(signal string, mark Mark) proto.Message {
+	now := uint64(o.Now().UnixNano())
+	from := &resource.Resource{Attributes: []*common.KeyValue{
 		attribute("service.name", ProbeService), attribute("service.instance.id", "probe"),
 	}}
-	marked := []object{attribute(ProbeAttribute, mark.String())}
+	marked := []*common.KeyValue{attribute(ProbeAttribute, mark.String())}
 	switch signal {
 	case Logs:
-		record := object{
-			"timeUnixNano": now, "observedTimeUnixNano": now, "severityNumber": 9, "severityText": "INFO",
-			"body": object{"stringValue": "a probe of docker telemetry"}, "attributes": marked,
+		record := &logs.LogRecord{
+			TimeUnixNano: now, ObservedTimeUnixNano: now, SeverityNumber: logs.SeverityNumber_SEVERITY_NUMBER_INFO, SeverityText: "INFO",
+			Body: text("a probe of docker telemetry"), Attributes: marked,
 		}
-		return object{"resourceLogs": []object{{"resource": resource, "scopeLogs": []object{{"logRecords": []object{record}}}}}}
+		return &collogs.ExportLogsServiceRequest{ResourceLogs: []*logs.ResourceLogs{
+			{Resource: from, ScopeLogs: []*logs.ScopeLogs{{LogRecords: []*logs.LogRecord{record}}}},
+		}}
 	case Traces:
-		span := object{
-			"traceId": randomHex(16), "spanId": randomHex(8), "name": "probe", "kind": 1,
-			"startTimeUnixNano": now, "endTimeUnixNano": now, "attributes": marked,
+		span := &trace.Span{
+			TraceId: random(16), SpanId: random(8), Name: "probe", Kind: trace.Span_SPAN_KIND_INTERNAL,
+			StartTimeUnixNano: now, EndTimeUnixNano: now, Attributes: marked,
 		}
-		return object{"resourceSpans": []object{{"resource": resource, "scopeSpans": []object{{"spans": []object{span}}}}}}
+		return &coltrace.ExportTraceServiceRequest{ResourceSpans: []*trace.ResourceSpans{
+			{Resource: from, ScopeSpans: []*trace.ScopeSpans{{Spans: []*trace.Span{span}}}},
+		}}
 	default:
-		point := object{"timeUnixNano": now, "asInt": mark.String()}
-		metric := object{"name": ProbeMetric, "gauge": object{"dataPoints": []object{point}}}
-		return object{"resourceMetrics": []object{{"resource": resource, "scopeMetrics": []object{{"metrics": []object{metric}}}}}}
+		point := &metrics.NumberDataPoint{
+			TimeUnixNano: now, Value: &metrics.NumberDataPoint_AsInt{AsInt: int64(mark)},
+			Attributes: []*common.KeyValue{attribute("place", "otlp-"+o.Protocol)},
+		}
+		gauge := &metrics.Metric_Gauge{Gauge: &metrics.Gauge{DataPoints: []*metrics.NumberDataPoint{point}}}
+		return &colmetrics.ExportMetricsServiceRequest{ResourceMetrics: []*metrics.ResourceMetrics{
+			{Resource: from, ScopeMetrics: []*metrics.ScopeMetrics{{Metrics: []*metrics.Metric{{Name: "telemetry.probe", Data: gauge}}}}},
+		}}
 	}
 }
 
-func attribute(key, value string) object {
-	return object{"key": key, "value": object{"stringValue": value}}
+func attribute(key, value string) *common.KeyValue {
+	return &common.KeyValue{Key: key, Value: text(value)}
 }
 
-func randomHex(length int) string {
+func text(value string) *common.AnyValue {
+	return &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: value}}
+}
+
+func random(length int) []byte {
 	raw := make([]byte, length)
 	_, _ = rand.Read(raw) // never fails
-	return hex.EncodeToString(raw)
+	return raw
 }

@@ -11,11 +11,12 @@ import (
 	"github.com/morikuni/aec"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/render"
+	"github.com/docker-telemetry/docker-telemetry/pipeline"
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
 // printStatus prints the card for people: what it is and how it is, where to look, what it runs, what to type next.
-func printStatus(a *app, card statusJSON, proof proven) {
+func printStatus(a *app, card statusJSON, proof []pipeline.RouteResult) {
 	paint := painter(a.deps.stdoutTerminal() && render.ColourWanted())
 	out := a.deps.stdout
 	fmt.Fprintf(out, "\n  %s  %s\n\n", paint(aec.Bold, render.Escape(card.Stack)), health(paint, card))
@@ -35,11 +36,12 @@ func printStatus(a *app, card statusJSON, proof proven) {
 	if len(card.Projects) > 0 {
 		row(out, "Used by", render.Escape(strings.Join(card.Projects, ", ")))
 	}
-	if proof.logs != nil {
-		row(out, "Proof", fmt.Sprintf("a marked log line was found in OpenObserve after %.1f s", proof.logs.Took.Seconds()))
-	}
-	for _, line := range wrap(proof.checks, 60) {
-		row(out, "", render.Escape(line))
+	for i, line := range wrap(proofs(proof), 60) {
+		name := ""
+		if i == 0 {
+			name = "Proof"
+		}
+		row(out, name, render.Escape(line))
 	}
 	if card.Certificate != nil {
 		row(out, "Certificate", certificate(paint, *card.Certificate))
@@ -62,6 +64,15 @@ func printStatus(a *app, card statusJSON, proof proven) {
 		fmt.Fprintf(out, "  %s %s\n", pad("docker telemetry"+flag+" "+next[0], 38+len(flag)), next[1])
 	}
 	fmt.Fprintln(out)
+}
+
+// proofs words what was seen to arrive.
+func proofs(results []pipeline.RouteResult) []string {
+	words := make([]string, 0, len(results))
+	for _, result := range results {
+		words = append(words, fmt.Sprintf("%s (%s)", result.About, tookWords(result.Took)))
+	}
+	return words
 }
 
 // wrap joins words with commas into lines of about the width.

@@ -2,141 +2,204 @@ package plugin
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/settings"
 	"github.com/docker-telemetry/docker-telemetry/pipeline"
 	"github.com/docker-telemetry/docker-telemetry/profiles"
-	"github.com/docker-telemetry/docker-telemetry/storage/gateway"
-	"github.com/docker-telemetry/docker-telemetry/storage/openobserve"
-	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics"
+	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
-// proveProfiles sees that each profile does what it says, by the checks of its profile.yaml, and returns their names.
-func (s *session) proveProfiles(ctx context.Context, result settings.Result, timeout time.Duration) ([]string, error) {
-	checks, err := s.checks(result)
-	if err != nil || len(checks) == 0 {
-		return nil, err
-	}
-	var names []string
-	for _, check := range checks {
-		names = append(names, check.Name)
-		s.progress.Waiting(proofID(check.Name))
-	}
-	err = pipeline.ProveChecks(ctx, checks, timeout, func(check pipeline.Check, _ time.Duration) {
-		s.progress.Found(proofID(check.Name))
-	})
-	var unproven *pipeline.UnprovenError
-	if errors.As(err, &unproven) {
-		for _, failure := range unproven.Failed {
-			s.progress.Failed(proofID(failure.Name))
-		}
-	}
-	return names, err
-}
+const checkEvery = 250 * time.Millisecond
 
-func proofID(check string) string { return "Proof: " + check }
-
-// checks words the promises of the profiles as what is sent and looked for. OTLP is published on the loopback of the
-// engine's host, so from elsewhere those are left out and it is said.
-func (s *session) checks(result settings.Result) ([]pipeline.Check, error) {
-	wanted := result.Selection.Checks()
-	if !s.engine.Local() {
-		before := len(wanted)
-		wanted = slices.DeleteFunc(wanted, func(check profiles.Check) bool { return check.OTLP != "" })
-		if len(wanted) < before {
-			fmt.Fprintf(s.app.deps.stderr, "note: OTLP is on the loopback of %s, so its proof was left out\n", s.engine.Name)
-		}
-	}
-	if len(wanted) == 0 {
-		return nil, nil
-	}
-	logs, err := openObserve(result)
-	if err != nil {
-		return nil, err
-	}
-	stores := checkStores{logs: logs, metrics: victoriaMetrics(result, logs.HTTP)}
-	sender := otlpSender(result, logs.HTTP)
-	checks := make([]pipeline.Check, 0, len(wanted))
-	for _, check := range wanted {
-		made := pipeline.Check{Name: check.String()}
-		switch {
-		case check.OTLP != "":
-			mark := pipeline.NewMark()
-			made.Send = func(ctx context.Context) error { return sender.Send(ctx, check.OTLP, mark) }
-			made.Find = func(ctx context.Context) (bool, error) { return stores.hasMark(ctx, check.OTLP, mark) }
-		case check.Log != nil:
-			made.Find = func(ctx context.Context) (bool, error) {
-				return stores.hasLog(ctx, fmt.Sprintf(`SELECT _timestamp FROM %q WHERE %s`, check.Log.Stream, check.Log.Where))
+// profileRoutes words the checks of the running profiles as routes. OTLP is published on the loopback of the engine's
+// host, so from elsewhere those are left out and it is said.
+func (v *scene) profileRoutes() []pipeline.Route {
+	var routes []pipeline.Route
+	left := false
+	for _, profile := range v.result.Selection.Profiles {
+		for _, check := range profile.Checks {
+			if check.OTLP != "" && !v.session.engine.Local() {
+				left = true
+				continue
 			}
-		default:
-			made.Find = func(ctx context.Context) (bool, error) { return stores.hasSeries(ctx, check.Metric) }
+			routes = append(routes, v.checkRoutes(profile, check)...)
 		}
-		checks = append(checks, made)
 	}
-	return checks, nil
+	if left {
+		fmt.Fprintf(v.session.app.deps.stderr, "note: OTLP is on the loopback of %s, so its proof was left out\n", v.session.engine.Name)
+	}
+	return numbered(routes)
 }
 
-// victoriaMetrics reaches the metric store through the gateway.
-func victoriaMetrics(result settings.Result, client *http.Client) *victoriametrics.Client {
-	login := result.Credentials.Login("victoriametrics")
-	return &victoriametrics.Client{
-		BaseURL:   gateway.URL(result.File.Bind, result.File.Port) + "/victoriametrics",
-		HTTP:      client,
-		Authorize: func(request *http.Request) { request.SetBasicAuth(login.User, login.Password) },
+// numbered gives each of several routes of a profile a name of its own.
+func numbered(routes []pipeline.Route) []pipeline.Route {
+	count := map[string]int{}
+	for _, route := range routes {
+		count[route.Name]++
 	}
+	next := map[string]int{}
+	for i, route := range routes {
+		if count[route.Name] > 1 {
+			next[route.Name]++
+			routes[i].Name = fmt.Sprintf("%s-%d", route.Name, next[route.Name])
+		}
+	}
+	return routes
+}
+
+func (v *scene) checkRoutes(profile profiles.Profile, check profiles.Check) []pipeline.Route {
+	route := pipeline.Route{Name: profile.Name, About: check.String()}
+	switch {
+	case check.OTLP != "":
+		return v.otlpRoutes(check)
+	case check.Log != nil:
+		sql := fmt.Sprintf(`SELECT _timestamp FROM %q WHERE %s`, check.Log.Stream, check.Log.Where)
+		route.Hops = append(v.brought(profile), v.storeHop(stack.OpenObserve, func(ctx context.Context) (bool, error) { return v.hasLog(ctx, sql) }))
+	default:
+		route.Hops = append(v.brought(profile), v.storeHop(stack.VictoriaMetrics, func(ctx context.Context) (bool, error) { return v.hasSeries(ctx, check.Metric) }))
+	}
+	return []pipeline.Route{route}
+}
+
+// brought are the services that came with a profile, by their names: that of the profile, and what begins with it. The
+// collector is that of otel.
+func (v *scene) brought(profile profiles.Profile) []pipeline.RouteHop {
+	var hops []pipeline.RouteHop
+	for _, name := range v.project.ServiceNames() {
+		if name != profile.Name && !strings.HasPrefix(name, profile.Name+"-") && (profile.Name != "otel" || name != collector) {
+			continue
+		}
+		hops = append(hops, v.watch(name, func(context.Context, stack.Container) (pipeline.Sighting, error) { return pipeline.Sighting{}, nil }))
+	}
+	return hops
+}
+
+// collector is the component of the profile otel.
+const collector = "collector"
+
+// storeHop is passed when what a profile promises is in its store.
+func (v *scene) storeHop(component string, find func(context.Context) (bool, error)) pipeline.RouteHop {
+	return v.watch(component, func(ctx context.Context, _ stack.Container) (pipeline.Sighting, error) {
+		began := time.Now()
+		err := pipeline.Until(ctx, checkEvery, func(ctx context.Context) error {
+			found, err := find(ctx)
+			switch {
+			case badCertificate(err) != nil:
+				return &pipeline.DownError{Err: badCertificate(err)}
+			case err != nil:
+				return plain(err)
+			case !found:
+				return errors.New("it has no such data")
+			}
+			return nil
+		})
+		return pipeline.Sighting{Latency: time.Since(began)}, err
+	})
+}
+
+// otlpRoutes send a marked event as an application does, by each protocol, and look for it in its store.
+func (v *scene) otlpRoutes(check profiles.Check) []pipeline.Route {
+	var routes []pipeline.Route
+	for _, protocol := range pipeline.Protocols() {
+		mark := pipeline.NewMark()
+		sender := otlpSender(v.result, v.http, protocol)
+		taken := pipeline.NewOutcome[bool]()
+		store, about := stack.OpenObserve, check.String()
+		if check.OTLP == pipeline.Metrics {
+			store = stack.VictoriaMetrics
+		}
+		if protocol == pipeline.GRPC {
+			about += " by gRPC"
+		}
+		send := func(ctx context.Context, _ stack.Container) (pipeline.Sighting, error) {
+			began := time.Now()
+			err := pipeline.Until(ctx, checkEvery, func(ctx context.Context) error {
+				err := sender.Send(ctx, check.OTLP, mark)
+				if refusal := badCertificate(err); refusal != nil {
+					return &pipeline.DownError{Err: refusal}
+				}
+				return plain(err)
+			})
+			if err == nil {
+				taken.Settle(true)
+			}
+			return pipeline.Sighting{Latency: time.Since(began)}, err
+		}
+		find := v.storeHop(store, func(ctx context.Context) (bool, error) { return v.hasMark(ctx, check.OTLP, protocol, mark) })
+		look := find.Watch
+		find.Watch = func(ctx context.Context) (pipeline.Sighting, error) {
+			if _, err := taken.Wait(ctx); err != nil {
+				return pipeline.Sighting{}, pipeline.ErrNothingCame
+			}
+			return look(ctx)
+		}
+		routes = append(routes, pipeline.Route{
+			Name: "otlp-" + check.OTLP + "-" + protocol, About: about,
+			// The collector sends by the balancer, which knows the stores' addresses.
+			Hops: []pipeline.RouteHop{v.watch(collector, send), v.watch(stack.Balancer, v.asked(stack.Balancer, "8081", "/healthz")), find},
+		})
+	}
+	return routes
 }
 
 // otlpSender sends as an application on the engine's host does.
-func otlpSender(result settings.Result, client *http.Client) pipeline.OTLP {
+func otlpSender(result settings.Result, client *http.Client, protocol string) pipeline.OTLP {
 	options := result.Settings.Options
-	sender := pipeline.OTLP{Endpoint: "http://localhost:" + options["otlp-http-port"], HTTP: client, Now: time.Now}
+	sender := pipeline.OTLP{Address: "localhost:" + options["otlp-"+protocol+"-port"], Protocol: protocol, HTTP: client, Now: time.Now}
 	if options["otlp"] != "plain" {
-		sender.Endpoint = "https://localhost:" + options["otlp-http-port"]
+		sender.TLS = client.Transport.(*http.Transport).TLSClientConfig
 		sender.Token = result.Credentials.Login(otlpLogin).Password
 	}
 	return sender
 }
 
-// checkStores is where the proof of a profile looks.
-type checkStores struct {
-	logs    *openobserve.Client
-	metrics *victoriametrics.Client
-}
-
 // hasMark looks for what pipeline.OTLP sent. The streams of logs and traces are both called otel.
-func (c checkStores) hasMark(ctx context.Context, signal string, mark pipeline.Mark) (bool, error) {
+func (v *scene) hasMark(ctx context.Context, signal, protocol string, mark pipeline.Mark) (bool, error) {
 	marked := fmt.Sprintf(`SELECT _timestamp FROM "otel" WHERE %s = '%s'`, pipeline.ProbeAttribute, mark)
 	switch signal {
 	case pipeline.Logs:
-		return c.hasLog(ctx, marked)
+		return v.hasLog(ctx, marked)
 	case pipeline.Traces:
 		from, to := lately()
-		hits, err := c.logs.SearchTraces(ctx, marked, from, to, 1)
+		hits, err := v.logs.SearchTraces(ctx, marked, from, to, 1)
 		return len(hits) > 0, err
 	default:
-		// VictoriaMetrics keeps "no such series" for up to 10 s; a filter that no question had before asks anew.
-		return c.hasSeries(ctx, fmt.Sprintf(`telemetry_probe{job=%q,asked!="%d"} == %s`, pipeline.ProbeService, time.Now().UnixNano(), mark))
+		return v.hasSeries(ctx, v.markQuery(mark, "otlp-"+protocol))
 	}
 }
 
-func (c checkStores) hasLog(ctx context.Context, sql string) (bool, error) {
+func (v *scene) hasLog(ctx context.Context, sql string) (bool, error) {
 	from, to := lately()
-	hits, err := c.logs.Search(ctx, sql, from, to, 1)
+	hits, err := v.logs.Search(ctx, sql, from, to, 1)
 	return len(hits) > 0, err
 }
 
-func (c checkStores) hasSeries(ctx context.Context, expression string) (bool, error) {
-	samples, err := c.metrics.QueryLatest(ctx, expression)
+func (v *scene) hasSeries(ctx context.Context, expression string) (bool, error) {
+	samples, err := v.metrics.QueryLatest(ctx, expression)
 	return len(samples) > 0, err
 }
 
-// lately allows for clocks that disagree.
-func lately() (from, to time.Time) {
-	now := time.Now()
-	return now.Add(-10 * time.Minute), now.Add(10 * time.Minute)
+// badCertificate is an error of the other side's certificate, nil for any other.
+func badCertificate(err error) error {
+	var wrong *tls.CertificateVerificationError
+	if errors.As(err, &wrong) {
+		return fmt.Errorf("its certificate is refused: %w", wrong.Err)
+	}
+	return nil
+}
+
+// plain takes the request off an error: a person knows what was asked, and wants to know what came of it.
+func plain(err error) error {
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err
+	}
+	return err
 }

@@ -163,7 +163,7 @@ func (s *session) provide(ctx context.Context, use state.Use, opts composeUpOpti
 		if err := s.refuseOtherPassword(ctx, result); err != nil {
 			return "", err
 		}
-		if _, err := s.proveAll(ctx, result, project, opts.timeout); err != nil {
+		if _, err := s.prove(ctx, result, project, opts.timeout); err != nil {
 			return "", leftRunning(ctx, s.app.name, err)
 		}
 	}

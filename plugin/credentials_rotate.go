@@ -27,7 +27,7 @@ func newCredentialsRotateCommand(a *app) *cobra.Command {
 		Short: "Set new passwords in the running stores",
 		Long: `Set new random passwords in the running stores: all, or those that are named. Everything that uses a password is
 recreated with the new one; meanwhile the agent's buffer keeps what is sent. The command ends when the new passwords
-were seen to work, the old ones were seen to be refused, and a marked log line arrived.
+were seen to work, the old ones were seen to be refused, and a marked log line and a marked sample arrived.
 
 When anything fails the old passwords are put back. After Ctrl-C or a crash both are kept, and the next up or rotate
 finishes it. It also mends a store that refuses its password, since no old password is needed.`,
@@ -204,7 +204,7 @@ func (s *session) bringIn(ctx context.Context, request settings.Request, wanted,
 			return err
 		}
 	}
-	_, err = s.prove(ctx, result, project, timeout)
+	_, err = s.prove(ctx, result, project, timeout, routeLogs, routeMetrics)
 	return err
 }
 

@@ -40,6 +40,7 @@ Vector agent, an nginx balancer and Vector aggregators into OpenObserve and
 VictoriaMetrics; Grafana and the UIs are behind one TLS gateway.`,
 		Example: `  docker telemetry up                    start it, prove that a log line arrives
   docker telemetry status                URLs, health, replicas, retention
+  docker telemetry verify                prove every route, hop by hop
   docker telemetry scale aggregator=3    three aggregators, remembered
   docker telemetry down                  stop and remove it; the data stays`,
 		// Without it a mistyped subcommand would run the root and exit 0.
@@ -62,8 +63,9 @@ VictoriaMetrics; Grafana and the UIs are behind one TLS gateway.`,
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newUpCommand(a), newDownCommand(a), newStartCommand(a), newStopCommand(a), newRestartCommand(a),
-		newScaleCommand(a), newPullCommand(a),
-		newStatusCommand(a), newFlowCommand(a), newDoctorCommand(a), newSupportBundleCommand(a), newPsCommand(a), newLogsCommand(a), newOpenCommand(a), newCredentialsCommand(a), newCertsCommand(a),
+		newScaleCommand(a), newPullCommand(a), newVerifyCommand(a),
+		newStatusCommand(a), newFlowCommand(a), newDoctorCommand(a), newSupportBundleCommand(a),
+		newPsCommand(a), newLogsCommand(a), newOpenCommand(a), newCredentialsCommand(a), newCertsCommand(a),
 		newProfilesCommand(a), newTargetsCommand(a), newReportCommand(a), newRulesCommand(a), newConfigCommand(a), newEjectCommand(a), newVersionCommand(a),
 		newComposeCommand(a),
 	)

@@ -314,13 +314,16 @@ func (b *bench) interruptAt(ts *testscript.TestScript, at string) func(context.C
 
 // store is OpenObserve behind the gateway, as `engine store` says it is.
 func (b *bench) store() http.Handler {
-	good := b.engine.OpenObserve()
+	good := b.engine.StoresOf()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch b.answers.Load() {
-		case "refuses":
+		said := b.answers.Load()
+		switch {
+		case !strings.HasPrefix(r.URL.Path, "/openobserve/"):
+			good.ServeHTTP(w, r)
+		case said == "refuses":
 			w.WriteHeader(http.StatusServiceUnavailable)
 			fmt.Fprint(w, `{"message": "disk full"}`)
-		case "loses":
+		case said == "loses":
 			fmt.Fprint(w, `{"hits": []}`)
 		default:
 			good.ServeHTTP(w, r)

@@ -18,6 +18,7 @@ import (
 	"github.com/docker-telemetry/docker-telemetry/internal/render"
 	"github.com/docker-telemetry/docker-telemetry/internal/settings"
 	"github.com/docker-telemetry/docker-telemetry/internal/state"
+	"github.com/docker-telemetry/docker-telemetry/pipeline"
 	"github.com/docker-telemetry/docker-telemetry/stack"
 	"github.com/docker-telemetry/docker-telemetry/storage/gateway"
 )
@@ -96,7 +97,7 @@ func runStatus(ctx context.Context, a *app, format string) error {
 			return err
 		}
 	} else if len(card.MadeBy) > 0 {
-		printStatus(a, card, proven{})
+		printStatus(a, card, nil)
 	}
 	if card.Healthy {
 		return a.judgeCertificate(card.Certificate, format)
@@ -241,7 +242,7 @@ func (s *session) certificate() (*certificateJSON, error) {
 }
 
 // printCard ends `up`.
-func (s *session) printCard(ctx context.Context, proof proven) error {
+func (s *session) printCard(ctx context.Context, proof []pipeline.RouteResult) error {
 	card, err := s.card(ctx)
 	if err != nil {
 		return err

@@ -34,10 +34,10 @@ func newUpCommand(a *app) *cobra.Command {
 		Short: "Start the pipeline, or bring a running one up to date",
 		Long: `Start the pipeline, or bring a running one up to date. Running it again changes nothing.
 
-Certificates and credentials are made on the first run and kept. The command ends when every component is healthy,
-a marked log line was found in OpenObserve, and what the profiles add was seen to work. Port, bind address, socket,
-replicas, profiles and overlays are remembered: an up without --profile keeps those that are on, --profile none
-switches all off.`,
+Certificates and credentials are made on the first run and kept. The command ends when every component is healthy
+and every route was proven, as verify does it: a marked event was seen at each hop, and what the profiles add was seen
+to work. Port, bind address, socket, replicas, profiles and overlays are remembered: an up without --profile keeps
+those that are on, --profile none switches all off.`,
 		Example: `  docker telemetry up
   docker telemetry up --profile otel --profile demo
   docker telemetry up -f overlay.yaml
@@ -52,7 +52,7 @@ switches all off.`,
 	flags.StringVar(&opts.socket, "docker-socket", "", "Path of the Docker socket on the engine's host (default: found)")
 	flags.StringArrayVar(&opts.scale, "scale", nil, "Replicas, as COMPONENT=N")
 	opts.layers.addTo(a, cmd)
-	flags.BoolVar(&opts.noVerify, "no-verify", false, "Do not prove that a log line arrives")
+	flags.BoolVar(&opts.noVerify, "no-verify", false, "Do not prove that data arrives")
 	flags.BoolVar(&opts.noWait, "no-wait", false, "Return when the containers are started")
 	flags.BoolVar(&opts.dryRun, "dry-run", false, "Say what would be done and do nothing")
 	flags.BoolVar(&opts.watch, "watch", false, "Stay, and bring in containers that ask to be scraped as they start")
@@ -88,12 +88,12 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 		return err
 	}
 	s.restoreJoins(ctx, result.File)
-	var proof proven
+	var proof []pipeline.RouteResult
 	if !opts.noVerify && !opts.noWait {
 		if err := s.refuseOtherPassword(ctx, result); err != nil {
 			return err
 		}
-		if proof, err = s.proveAll(ctx, result, project, opts.timeout); err != nil {
+		if proof, err = s.prove(ctx, result, project, opts.timeout); err != nil {
 			return leftRunning(ctx, a.name, err)
 		}
 	}
@@ -139,22 +139,6 @@ func (s *session) bring(
 		return settings.Result{}, nil, leftRunning(ctx, s.app.name, err)
 	}
 	return result, project, s.rotateCertificate(ctx, before.CA, result, options.Wait)
-}
-
-// proven is what an up has seen to arrive; nothing where it did not look.
-type proven struct {
-	logs   *pipeline.Proof
-	checks []string // of the profiles
-}
-
-// proveAll proves the base pipeline, then what its profiles add.
-func (s *session) proveAll(ctx context.Context, result settings.Result, project *types.Project, timeout time.Duration) (proven, error) {
-	logs, err := s.prove(ctx, result, project, timeout)
-	if err != nil || logs == nil {
-		return proven{}, err
-	}
-	checks, err := s.proveProfiles(ctx, result, timeout)
-	return proven{logs: logs, checks: checks}, err
 }
 
 // sayWhatStays names the volumes of components that are not part of the stack any more: a profile that was switched

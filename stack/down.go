@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/docker/compose/v5/pkg/api"
 	"github.com/moby/moby/client"
@@ -15,7 +16,7 @@ func (m *Manager) Down(ctx context.Context, name string, volumes bool) error {
 	if err := m.refuseForeign(ctx, name); err != nil {
 		return err
 	}
-	if err := m.RemoveProbes(ctx, name); err != nil {
+	if err := m.RemoveProbes(ctx, name, 0); err != nil {
 		return err
 	}
 	if err := m.Compose.Down(ctx, name, api.DownOptions{}); err != nil {
@@ -42,8 +43,9 @@ func (m *Manager) Down(ctx context.Context, name string, volumes bool) error {
 	return errors.Join(failed...)
 }
 
-// RemoveProbes removes the containers that WriteProbe made, those of a killed process included.
-func (m *Manager) RemoveProbes(ctx context.Context, name string) error {
+// RemoveProbes removes the containers that WriteProbe and ServeProbe made, those of a killed process included. It leaves
+// those that are younger, which another process may still need.
+func (m *Manager) RemoveProbes(ctx context.Context, name string, younger time.Duration) error {
 	found, err := m.Docker.ContainerList(ctx, client.ContainerListOptions{
 		All: true, Filters: make(client.Filters).Add("label", StackLabel+"="+name, ProbeLabel),
 	})
@@ -51,6 +53,9 @@ func (m *Manager) RemoveProbes(ctx context.Context, name string) error {
 		return fmt.Errorf("list the probes of stack %q: %w", name, err)
 	}
 	for _, item := range found.Items {
+		if time.Since(time.Unix(item.Created, 0)) < younger {
+			continue
+		}
 		if _, err := m.Docker.ContainerRemove(ctx, item.ID, client.ContainerRemoveOptions{Force: true}); err != nil {
 			return fmt.Errorf("remove probe %s: %w", containerName(item), err)
 		}

@@ -77,8 +77,9 @@ func TestDownWithVolumesNamesTheOneThatIsInUse(t *testing.T) {
 
 func TestDownRemovesProbesOfAKilledProcess(t *testing.T) {
 	engine := running(t)
-	assert.NilError(t, engine.Manager().WriteProbe(t.Context(), load(t, testSettings()), "probe-1"))
-	assert.Assert(t, engine.Printed("probe-1"))
+	_, err := engine.Manager().WriteProbe(t.Context(), load(t, testSettings()), "1")
+	assert.NilError(t, err)
+	assert.Assert(t, engine.Logged("1"))
 	containers, err := engine.Manager().Containers(t.Context(), "telemetry")
 	assert.NilError(t, err)
 	assert.Equal(t, len(containers), 10, "a probe is no component")

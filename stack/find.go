@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,7 @@ type Container struct {
 	Version   string // of the plugin that made it
 	Created   time.Time
 	Address   string // on the pipeline network, "" when not running
+	Networks  []string
 	Published []Published
 	UI        UI   // its page at the gateway, without what it is about; without a path where it has none
 	Reloads   bool // serves the gateway's certificate as well, and reads its files again by itself
@@ -96,6 +98,7 @@ func containerOf(item container.Summary) Container {
 		Created:   time.Unix(item.Created, 0),
 	}
 	if item.NetworkSettings != nil {
+		found.Networks = slices.Sorted(maps.Keys(item.NetworkSettings.Networks))
 		if network, on := item.NetworkSettings.Networks[found.Stack+"_pipeline"]; on && network.IPAddress.IsValid() {
 			found.Address = network.IPAddress.String()
 		}

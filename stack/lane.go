@@ -3,6 +3,8 @@ package stack
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -33,13 +35,19 @@ const (
 	replicaHeader = "Telemetry-Replica"
 	// pushPath is what Vector's own sink calls (proto/vector/vector.proto).
 	pushPath = "/vector.Vector/PushEvents"
+	// loopback is a container's own address.
+	loopback = "127.0.0.1"
 	// answeredIn bounds one marked request; the balancer gives a dead replica up after 1 s.
 	answeredIn = 10 * time.Second
 )
 
-// emptyPush is a gRPC message without a byte, and so a PushEventsRequest without an event: a source takes it as any
-// other batch, and nothing of it reaches a store.
-func emptyPush() []byte { return make([]byte, 5) }
+// framedPush is a PushEventsRequest as gRPC sends it. One without a byte has no event: a source takes it as any other
+// batch, and nothing of it reaches a store.
+func framedPush(batch []byte) []byte {
+	frame := make([]byte, 5, 5+len(batch))
+	binary.BigEndian.PutUint32(frame[1:], uint32(len(batch))) //nolint:gosec // a batch has a few hundred bytes
+	return append(frame, batch...)
+}
 
 // laneClient sends marked requests into a lane from inside the stack's network: nothing of it is published.
 type laneClient struct {
@@ -47,14 +55,15 @@ type laneClient struct {
 	lane Lane
 }
 
-// dialLane speaks through a command in the balancer's container, which every image of nginx's Alpine variant has.
-func (m *Manager) dialLane(balancer string, lane Lane) *laneClient {
+// dialLane speaks through a command in the balancer's container, which every image of nginx's Alpine variant has. host is
+// the balancer itself, or an aggregator's address.
+func (m *Manager) dialLane(balancer, host string, lane Lane) *laneClient {
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
 	return &laneClient{lane: lane, http: &http.Client{Transport: &http.Transport{
 		Protocols: &protocols,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return m.netcat(ctx, balancer, "127.0.0.1", lane.Port)
+			return m.netcat(ctx, balancer, host, lane.Port)
 		},
 	}}}
 }
@@ -77,7 +86,7 @@ func (a laneAnswer) well() bool { return a.replica != "" && a.status == "0" }
 func (c *laneClient) burst(ctx context.Context, requests int) ([]laneAnswer, error) {
 	// The first makes the connection, so that the others share it: the balancer reads them in their order, each header
 	// before the first body.
-	if _, err := c.push(ctx, closed(), func() {}); err != nil {
+	if _, err := c.push(ctx, framedPush(nil), closed(), func() {}); err != nil {
 		return nil, err
 	}
 	answers := make([]laneAnswer, requests)
@@ -90,7 +99,7 @@ func (c *laneClient) burst(ctx context.Context, requests int) ([]laneAnswer, err
 			sent := sync.OnceFunc(sending.Done)
 			defer sent()
 			var err error
-			answers[i], err = c.push(asking, release, sent)
+			answers[i], err = c.push(asking, framedPush(nil), release, sent)
 			return err
 		})
 	}
@@ -121,13 +130,13 @@ func (b heldBody) Read(into []byte) (int, error) {
 	}
 }
 
-// push sends one empty batch and tells who got it. Its body waits for the release; sent is called when its header is out.
-func (c *laneClient) push(ctx context.Context, release <-chan struct{}, sent func()) (laneAnswer, error) {
+// push sends one framed batch and tells who got it. Its body waits for the release; sent is called when its header is out.
+func (c *laneClient) push(ctx context.Context, batch []byte, release <-chan struct{}, sent func()) (laneAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, answeredIn)
 	defer cancel()
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: sent})
 	target := url.URL{Scheme: "http", Host: net.JoinHostPort("balancer", c.lane.Port), Path: pushPath}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), heldBody{ctx, release, bytes.NewReader(emptyPush())})
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), heldBody{ctx, release, bytes.NewReader(batch)})
 	if err != nil {
 		return laneAnswer{}, err
 	}
@@ -174,14 +183,18 @@ func answerOf(response *http.Response) laneAnswer {
 // netcat connects to an address as a container sees it.
 func (m *Manager) netcat(ctx context.Context, id, host, port string) (net.Conn, error) {
 	attached, err := m.attach(ctx, id, client.ExecCreateOptions{
-		Cmd: []string{"busybox", "nc", host, port}, AttachStdin: true, AttachStdout: true,
+		Cmd: []string{"busybox", "nc", host, port}, AttachStdin: true, AttachStdout: true, AttachStderr: true,
 	})
 	if err != nil {
 		return nil, err
 	}
 	answers, writer := io.Pipe()
 	go func() {
-		_, err := stdcopy.StdCopy(writer, io.Discard, attached.Reader)
+		var said strings.Builder
+		_, err := stdcopy.StdCopy(writer, &said, attached.Reader)
+		if err == nil && said.Len() > 0 {
+			err = errors.New(lastLine(strings.TrimSpace(said.String()))) // "nc: can't connect to ...: Connection refused"
+		}
 		writer.CloseWithError(err)
 	}()
 	return tunnel{Conn: attached.Conn, answers: answers}, nil

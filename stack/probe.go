@@ -3,33 +3,98 @@ package stack
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 )
 
-// WriteProbe runs a container of ours that prints one line and nothing else. Its image is the balancer's: it is
-// on the engine already, and it has `echo`. It gets no network, no capability and no place to write.
-// It stays until RemoveProbes: an engine removes the log with the container, at times before the agent has read it.
-func (m *Manager) WriteProbe(ctx context.Context, project *types.Project, line string) error {
+// MarkedLine is the line of a log probe; its level is one that the profile quiet-logs lets pass.
+const MarkedLine = "level=warn a marked line of docker telemetry"
+
+// WriteProbe runs a container of ours that prints MarkedLine, labelled with the mark that the agent puts into the record,
+// and returns its ID. Its image is the balancer's: it is on the engine already, and it has `echo`. It gets no network, no
+// capability and no place to write.
+// It stays until RemoveProbe: an engine removes the log with the container, at times before the agent has read it.
+func (m *Manager) WriteProbe(ctx context.Context, project *types.Project, mark string) (id string, err error) {
+	return m.runProbe(ctx, project, "", mark, container.HostConfig{NetworkMode: "none"}, "echo", MarkedLine)
+}
+
+// countScript prints MarkedLine with a number, each second.
+const countScript = `n=0; while :; do n=$((n+1)); echo "$1 $n"; sleep 1; done`
+
+// CountProbe runs a container of ours that prints MarkedLine and a number, 1, 2, 3 and so on, each second until it is removed.
+func (m *Manager) CountProbe(ctx context.Context, project *types.Project, mark string) (id string, err error) {
+	return m.runProbe(ctx, project, "", mark, container.HostConfig{NetworkMode: "none"}, "sh", "-c", countScript, "count", MarkedLine)
+}
+
+// targetScript serves one page on port 9100. nginx is what the image is for; it needs a place for its files and is told one.
+const targetScript = `printf '%s' "$1" >/tmp/nginx.conf && exec nginx -e /dev/stderr -c /tmp/nginx.conf`
+
+const targetConfig = `daemon off;
+pid /tmp/nginx.pid;
+error_log /dev/stderr warn;
+worker_processes 1;
+events {}
+http {
+  client_body_temp_path /tmp/client;
+  proxy_temp_path /tmp/proxy;
+  fastcgi_temp_path /tmp/fastcgi;
+  uwsgi_temp_path /tmp/uwsgi;
+  scgi_temp_path /tmp/scgi;
+  access_log off;
+  server {
+    listen 9100;
+    location = /metrics { default_type text/plain; return 200 '%s\n'; }
+  }
+}
+`
+
+// TargetPort is where a target of ours serves its sample.
+const TargetPort = "9100"
+
+// ServeProbe runs a container of ours on the stack's network that serves one sample, and returns its ID and the name
+// that the agent knows it by. sample is a line of the Prometheus format without a quote or a dollar sign in it.
+func (m *Manager) ServeProbe(ctx context.Context, project *types.Project, mark, sample string) (id, host string, err error) {
+	if strings.ContainsAny(sample, "'$\\") {
+		return "", "", fmt.Errorf("a sample cannot be served: %q", sample)
+	}
+	// By this name the agent leaves its log alone (config/agent/logs.yaml): it goes while it runs.
+	host = project.Name + "-target-" + mark
+	id, err = m.runProbe(ctx, project, host, mark, container.HostConfig{
+		NetworkMode: container.NetworkMode(project.Networks["pipeline"].Name),
+		Tmpfs:       map[string]string{"/tmp": "size=1m"},
+	}, "sh", "-c", targetScript, "serve", fmt.Sprintf(targetConfig, sample))
+	return id, host, err
+}
+
+func (m *Manager) runProbe(ctx context.Context, project *types.Project, name, mark string, host container.HostConfig, command ...string) (string, error) {
+	host.ReadonlyRootfs, host.CapDrop, host.SecurityOpt = true, []string{"ALL"}, []string{"no-new-privileges:true"}
 	created, err := m.Docker.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Name: name,
 		Config: &container.Config{
-			Image:      project.Services[Balancer].Image,
-			Entrypoint: []string{"echo", line},
-			User:       "65534:65534",
-			Labels:     map[string]string{StackLabel: project.Name, ProbeLabel: "logs"},
+			Image: project.Services[Balancer].Image, Entrypoint: command, User: "65534:65534",
+			Labels: map[string]string{StackLabel: project.Name, ProbeLabel: mark},
 		},
-		HostConfig: &container.HostConfig{
-			NetworkMode: "none", ReadonlyRootfs: true,
-			CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges:true"},
-		},
+		HostConfig: &host,
 	})
 	if err != nil {
-		return fmt.Errorf("create the probe: %w", err)
+		return "", fmt.Errorf("create the probe: %w", err)
 	}
 	if _, err := m.Docker.ContainerStart(ctx, created.ID, client.ContainerStartOptions{}); err != nil {
-		return fmt.Errorf("start the probe: %w", err)
+		return created.ID, fmt.Errorf("start the probe: %w", err)
+	}
+	return created.ID, nil
+}
+
+// RemoveProbe removes a container that WriteProbe or ServeProbe made; "" is none.
+func (m *Manager) RemoveProbe(ctx context.Context, id string) error {
+	if id == "" {
+		return nil
+	}
+	if _, err := m.Docker.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true}); err != nil {
+		return fmt.Errorf("remove the probe %.12s: %w", id, err)
 	}
 	return nil
 }

@@ -162,7 +162,7 @@ func (m *Manager) measure(ctx context.Context, name string, rounds int) (Balance
 	group, asking := errgroup.WithContext(ctx)
 	for i, lane := range lanes {
 		group.Go(func() error {
-			client := m.dialLane(balancer, lane)
+			client := m.dialLane(balancer, loopback, lane)
 			defer client.close()
 			var err error
 			answers[i], err = client.burst(asking, len(replicas)*min(rounds, maxBurst/len(replicas)))

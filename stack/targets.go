@@ -211,8 +211,7 @@ func (m *Manager) askTargets(ctx context.Context, agent agentContainer, targets 
 			continue
 		}
 		group.Go(func() error {
-			answer, err := m.exec(ctx, agent.id, "timeout", strconv.Itoa(int(probeTargetIn.Seconds())),
-				"bash", "-c", askScript, "ask", target.Host, strconv.Itoa(target.Port), target.Path)
+			answer, err := m.ask(ctx, agent.id, target.Host, strconv.Itoa(target.Port), target.Path)
 			if err != nil {
 				return err
 			}
@@ -221,6 +220,11 @@ func (m *Manager) askTargets(ctx context.Context, agent agentContainer, targets 
 		})
 	}
 	return group.Wait()
+}
+
+// ask gets a page from the agent's place; the answer holds its status line and header, or what bash said instead.
+func (m *Manager) ask(ctx context.Context, agent, host, port, path string) (string, error) {
+	return m.exec(ctx, agent, "timeout", strconv.Itoa(int(probeTargetIn.Seconds())), "bash", "-c", askScript, "ask", host, port, path)
 }
 
 // WatchTargets calls changed for each start or end of a container that asks to be scraped, and when the agent is

@@ -21,7 +21,7 @@ type UpOptions struct {
 // too many, and waits until all is ready. Running it again changes nothing.
 func (m *Manager) Up(ctx context.Context, project *types.Project, options UpOptions) error {
 	// Those of an up that was killed during its proof.
-	if err := m.RemoveProbes(ctx, project.Name); err != nil {
+	if err := m.RemoveProbes(ctx, project.Name, 0); err != nil {
 		return err
 	}
 	if _, err := m.removeTwins(ctx, project.Name); err != nil {

@@ -19,7 +19,7 @@ func (e *Engine) laneExec(command []string) (client.ExecAttachResult, bool) {
 		return client.ExecAttachResult{}, false
 	}
 	ours, theirs := net.Pipe()
-	port := command[len(command)-1]
+	host, port := command[len(command)-2], command[len(command)-1]
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
 	// Those of the lane and not of this connection: a client opens a second one where a burst has more requests than a
@@ -28,8 +28,8 @@ func (e *Engine) laneExec(command []string) (client.ExecAttachResult, bool) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// nginx picks the replica by the header, before the body is there.
 		turn := turns.Add(1)
-		_, _ = io.Copy(io.Discard, r.Body)
-		e.pushTo(w, port, int(turn))
+		batch, _ := io.ReadAll(r.Body)
+		e.pushTo(w, host, port, int(turn), batch)
 	})
 	server := &http.Server{Handler: handler, Protocols: &protocols} //nolint:gosec // the peer is a test
 	go func() { _ = server.Serve(newOneConn(framed{theirs})) }()
@@ -42,11 +42,14 @@ func (e *Engine) turnsOf(port string) *atomic.Int64 {
 	return turns.(*atomic.Int64)
 }
 
-// pushTo answers a batch for the aggregator whose turn it is.
-func (e *Engine) pushTo(w http.ResponseWriter, port string, turn int) {
+// pushTo answers a batch for the aggregator whose turn it is, or for that one whose address was connected to.
+func (e *Engine) pushTo(w http.ResponseWriter, host, port string, turn int, batch []byte) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	picked := e.picked()
+	if host != "127.0.0.1" {
+		picked = []string{host}
+	}
 	w.Header().Set("Content-Type", "application/grpc")
 	if len(picked) == 0 {
 		w.Header().Set("Grpc-Status", "14")
@@ -61,6 +64,7 @@ func (e *Engine) pushTo(w http.ResponseWriter, port string, turn int) {
 	}
 	w.Header().Set("Telemetry-Replica", net.JoinHostPort(address, port))
 	status := "0"
+	e.batches = append(e.batches, batch)
 	for _, c := range e.containers {
 		if c.address.String() == address && e.Deaf[c.name] {
 			status = "13"

@@ -3,6 +3,7 @@ package stacktest
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -23,6 +24,8 @@ import (
 	"github.com/moby/moby/api/types/system"
 	"github.com/moby/moby/api/types/volume"
 	"github.com/moby/moby/client"
+
+	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
 // DaemonHost is the engine's address.
@@ -115,11 +118,22 @@ func (e *Engine) ContainerLogs(ctx context.Context, id string, options client.Co
 	if err != nil {
 		return nil, err
 	}
-	lines := slices.Collect(strings.Lines(c.prints + e.Says[c.component()]))
+	lines := slices.Collect(strings.Lines(c.prints + e.Says[c.component()] + e.watched(c)))
 	if tail, err := strconv.Atoi(options.Tail); err == nil && tail < len(lines) {
 		lines = lines[len(lines)-tail:]
 	}
 	return io.NopCloser(bytes.NewReader(multiplexed(strings.Join(lines, "")))), nil
+}
+
+// watched is what an agent says of each container that it begins to read.
+func (e *Engine) watched(agent *entry) string {
+	var said strings.Builder
+	for _, c := range e.containers {
+		if agent.component() == stack.Agent && c.component() == "" {
+			fmt.Fprintf(&said, "INFO vector::internal_events::docker_logs: Started watching for container logs. container_id=%s\n", c.id)
+		}
+	}
+	return said.String()
 }
 
 // multiplexed frames a text as the engine frames standard output, see stdcopy.
@@ -144,7 +158,7 @@ func (e *Engine) ContainerCreate(ctx context.Context, options client.ContainerCr
 			}
 		}
 	}
-	name := fmt.Sprintf("unnamed-%d", e.created+1)
+	name := cmp.Or(options.Name, fmt.Sprintf("unnamed-%d", e.created+1))
 	if err := e.change(ctx, "create container", name); err != nil {
 		return client.ContainerCreateResult{}, err
 	}

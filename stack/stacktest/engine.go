@@ -4,15 +4,18 @@
 package stacktest
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
+	"strconv"
 	"sync"
 	"time"
 
@@ -62,7 +65,8 @@ type Engine struct {
 	// Deaf are containers of aggregators that take no batch, by name; Favourite gets four batches of five.
 	Deaf      map[string]bool
 	Favourite string
-	// Answers are what bash in the agent's container reads of a target, by HOST:PORT/PATH; nothing without one.
+	// Answers are what bash in the agent's container reads of a target, by HOST:PORT/PATH; nothing without one. Components
+	// and probes that run answer by themselves.
 	Answers map[string]string
 	// Complains is what a component's program says of its configuration, by component, or by image where it is tried in a
 	// container of its own; nothing where it is as it should be.
@@ -95,6 +99,7 @@ type Engine struct {
 	certificate *tls.Certificate // that the gateway has loaded
 	balanced    []string         // aggregators that the balancer knew before they last changed
 	staleUntil  time.Time        // it knows no others until then
+	batches     [][]byte         // that aggregators took
 }
 
 // entry is a container.
@@ -184,13 +189,29 @@ func (e *Engine) Volumes() []string {
 	return slices.Sorted(maps.Keys(e.volumes))
 }
 
-// Printed reports whether a probe container has printed a line.
-func (e *Engine) Printed(line string) bool {
+// Logged reports whether a log record with a mark is on its way to the store: a probe container with it has printed, or an
+// aggregator took one.
+func (e *Engine) Logged(mark string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.ContainsFunc(e.containers, func(c *entry) bool {
-		return c.state == container.StateExited && strings.TrimSpace(c.prints) == line
-	})
+		return c.state == container.StateExited && c.labels[stack.ProbeLabel] == mark
+	}) || slices.ContainsFunc(e.batches, func(batch []byte) bool { return bytes.Contains(batch, []byte(mark)) })
+}
+
+// Sampled reports whether a sample whose value is a mark is on its way to the store: the agent was told of a target that
+// serves it, or an aggregator took one.
+func (e *Engine) Sampled(mark string) bool {
+	value, err := strconv.ParseFloat(mark, 64)
+	if err != nil {
+		return false
+	}
+	raw := binary.LittleEndian.AppendUint64(nil, math.Float64bits(value))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(e.containers, func(c *entry) bool {
+		return c.component() == stack.Agent && c.files["/etc/vector/probe-"+mark+".yaml"] != ""
+	}) || slices.ContainsFunc(e.batches, func(batch []byte) bool { return bytes.Contains(batch, raw) })
 }
 
 // Heal takes a component's fault away, while calls are under way as well; it shows at the container's next start.

@@ -3,13 +3,15 @@ package stacktest
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"regexp"
+	"strings"
 	"time"
+
+	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
 // serveGateway listens where the gateway's container publishes its port.
@@ -49,39 +51,66 @@ func (e *Engine) Close() error {
 	return e.closeGateway()
 }
 
-// OpenObserve is a Gateway that answers a search with what probe containers have printed, to who knows the password.
-func (e *Engine) OpenObserve() http.Handler {
+// StoresOf is a Gateway with the stores behind it: they have what probes sent, for who knows the password.
+func (e *Engine) StoresOf() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /openobserve/api/default/_search", func(w http.ResponseWriter, r *http.Request) {
-		marker, err := e.searchedFor(r)
-		if err != nil {
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		hits := []any{}
-		if e.Printed(marker) {
-			hits = append(hits, map[string]int64{"_timestamp": time.Now().UnixMicro()})
-		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"hits": hits})
+	e.serveStores(mux, func(component string, r *http.Request) bool {
+		_, password, _ := r.BasicAuth()
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return password != "" && password == e.secrets[secretNames()[component]].Content
 	})
 	return mux
 }
 
-func (e *Engine) searchedFor(r *http.Request) (string, error) {
-	user, password, _ := r.BasicAuth()
-	e.mu.Lock()
-	known := user == e.secrets["openobserve_user"].Content && password == e.secrets["openobserve_password"].Content
-	e.mu.Unlock()
-	if !known {
-		return "", errors.New("wrong password")
+// serveStores answers searches and queries for marked events.
+func (e *Engine) serveStores(mux *http.ServeMux, known func(component string, r *http.Request) bool) {
+	page := func(pattern, component string, answer http.HandlerFunc) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if !known(component, r) {
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			answer(w, r)
+		})
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<16))
-	if err != nil {
-		return "", err
+	nothing := func(http.ResponseWriter, *http.Request) {}
+	mux.HandleFunc("GET /healthz", nothing)
+	page("GET /openobserve/api/default/summary", stack.OpenObserve, nothing)
+	page("GET /grafana/api/user", stack.Grafana, nothing)
+	page("POST /openobserve/api/default/_search", stack.OpenObserve, e.search)
+	page("GET /victoriametrics/api/v1/query", stack.VictoriaMetrics, e.query)
+	page("GET /grafana/api/datasources/proxy/uid/victoriametrics/api/v1/query", stack.Grafana, e.query)
+}
+
+// search finds marked records by their marks.
+func (e *Engine) search(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<16))
+	hits := []any{}
+	now := time.Now().UnixMicro()
+	for _, mark := range regexp.MustCompile(`telemetry_probe = '([0-9]+)'`).FindAllSubmatch(body, -1) {
+		if e.Logged(string(mark[1])) {
+			hits = append(hits, map[string]any{
+				"_timestamp": now, "telemetry_probe": string(mark[1]), "probe_agent_at": now + 1000, "probe_aggregator_at": now + 2000,
+			})
+		}
 	}
-	match := regexp.MustCompile(`message = '([^']*)'`).FindSubmatch(body)
-	if match == nil {
-		return "", nil
+	_ = json.NewEncoder(w).Encode(map[string]any{"hits": hits})
+}
+
+// query finds marked samples by their marks; other queries are those for what is scraped all the time.
+func (e *Engine) query(w http.ResponseWriter, r *http.Request) {
+	query, result := r.URL.Query().Get("query"), []any{}
+	found := func(labels map[string]string) {
+		result = append(result, map[string]any{"metric": labels, "value": []any{time.Now().Unix(), "1"}})
 	}
-	return string(match[1]), nil
+	for _, term := range regexp.MustCompile(`place="([^"]*)"[^}]*}\[1m\], ([0-9]+)`).FindAllStringSubmatch(query, -1) {
+		if e.Sampled(term[2]) {
+			found(map[string]string{"place": term[1]})
+		}
+	}
+	if !strings.Contains(query, "telemetry_probe") && !strings.Contains(query, "_total") {
+		found(map[string]string{})
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": map[string]any{"resultType": "vector", "result": result}})
 }

@@ -2,13 +2,9 @@ package stacktest
 
 import (
 	"context"
-	"encoding/json"
-	"io"
 	"net/http"
-	"regexp"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
@@ -91,31 +87,11 @@ func (s *Stores) exec(component string, command []string) string {
 func (s *Stores) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(http.ResponseWriter, *http.Request) {})
-	page := func(pattern, component string, answer http.HandlerFunc) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			_, password, _ := r.BasicAuth()
-			s.mu.Lock()
-			known := password != "" && (password == s.loaded[component] || s.Lax[component])
-			s.mu.Unlock()
-			if !known {
-				w.WriteHeader(http.StatusUnauthorized)
-				return
-			}
-			answer(w, r)
-		})
-	}
-	nothing := func(http.ResponseWriter, *http.Request) {}
-	page("GET /openobserve/api/default/summary", stack.OpenObserve, nothing)
-	page("POST /openobserve/api/default/_search", stack.OpenObserve, func(w http.ResponseWriter, r *http.Request) {
-		hits := []any{}
-		body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<16))
-		marker := regexp.MustCompile(`message = '([^']*)'`).FindSubmatch(body)
-		if len(marker) == 2 && s.engine.Printed(string(marker[1])) {
-			hits = append(hits, map[string]int64{"_timestamp": time.Now().UnixMicro()})
-		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"hits": hits})
+	s.engine.serveStores(mux, func(component string, r *http.Request) bool {
+		_, password, _ := r.BasicAuth()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return password != "" && (password == s.loaded[component] || s.Lax[component])
 	})
-	page("GET /grafana/api/user", stack.Grafana, nothing)
-	page("GET /victoriametrics/api/v1/query", stack.VictoriaMetrics, nothing)
 	return mux
 }

@@ -116,9 +116,18 @@ func (e *Engine) agentExec(command []string) (output string, is bool) {
 		switch {
 		case command[1] == "timeout":
 			words := command[len(command)-3:]
+			if e.answers(words[0]) {
+				return "HTTP/1.0 200 OK\r\n\r\n", true
+			}
 			return e.Answers[words[0]+":"+words[1]+words[2]], true
 		case strings.Contains(script, "cat "+file):
 			return c.files[file], true
+		case strings.HasPrefix(script, "find /etc/vector "):
+			return "done\n", true
+		case strings.HasPrefix(script, "rm -f /etc/vector/probe-"):
+			file, _, _ := strings.Cut(strings.TrimPrefix(script, "rm -f "), " ")
+			delete(c.files, file)
+			return "done\n", true
 		case strings.HasPrefix(script, "mv -f "):
 			c.files[file] = c.files[file+".new"]
 			delete(c.files, file+".new")
@@ -129,4 +138,11 @@ func (e *Engine) agentExec(command []string) (output string, is bool) {
 		}
 	}
 	return "", false
+}
+
+// answers reports whether a host is a component that runs, or a probe.
+func (e *Engine) answers(host string) bool {
+	return slices.ContainsFunc(e.containers, func(c *entry) bool {
+		return c.component() == host && c.running() || c.labels[stack.ProbeLabel] != "" && c.name == host
+	})
 }
