@@ -82,6 +82,10 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 		return err
 	}
 	defer unlock()
+	restored, err := s.resumeRestore(ctx)
+	if err != nil {
+		return err
+	}
 	if err := s.finishRotation(ctx, request, opts.timeout); err != nil {
 		return err
 	}
@@ -98,6 +102,11 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 	}
 	if err := s.bringUp(ctx, result.File, project, stack.UpOptions{Wait: !opts.noWait, WaitTimeout: opts.timeout}); err != nil {
 		return leftRunning(ctx, a.name, err)
+	}
+	if !opts.noWait {
+		if err := s.endRestore(ctx, restored); err != nil {
+			return err
+		}
 	}
 	if err := s.rotateCertificate(ctx, before.CA, result, !opts.noWait); err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 )
 
 // imagesFile is the lock file of a stack's images, beside its state.json.
-const imagesFile = "images.json"
+const imagesFile = state.ImagesFile
 
 type imagesLock struct {
 	SchemaVersion int                    `json:"schemaVersion"`

@@ -18,6 +18,7 @@ import (
 const (
 	product   = "docker-telemetry"
 	caFolder  = "ca"
+	snapshots = "snapshots"
 	lockFile  = "lock"
 	stateFile = "state.json"
 
@@ -159,12 +160,16 @@ func (r Root) CAFiles() *Files {
 	return &Files{folder{base: r.State, path: []string{caFolder}}}
 }
 
-// contextSegment keeps a context called "ca" apart from the authority's folder.
+// SnapshotDir is the folder of the snapshots that were given no file. It is outside of the stacks' folders: a snapshot
+// is what stays when its stack is removed.
+func (r Root) SnapshotDir() string { return filepath.Join(r.State, snapshots) }
+
+// contextSegment keeps contexts called "ca" or "snapshots" apart from the folders of these names.
 func contextSegment(context string) (string, error) {
 	if context == "" {
 		return "", &NameError{What: "docker context", Name: context, Rule: "name a context, such as default"}
 	}
-	if context == caFolder {
+	if context == caFolder || context == snapshots {
 		return escapeByte(context[0]) + context[1:], nil
 	}
 	return segment(context), nil

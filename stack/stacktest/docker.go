@@ -137,7 +137,7 @@ func (e *Engine) ContainerCreate(ctx context.Context, options client.ContainerCr
 	defer e.mu.Unlock()
 	if options.HostConfig != nil {
 		for _, mount := range options.HostConfig.Mounts {
-			if !e.Folders[mount.Source] {
+			if mount.Type == "bind" && !e.Folders[mount.Source] {
 				return client.ContainerCreateResult{}, fmt.Errorf("invalid mount config for type %q: bind source path does not exist: %s", mount.Type, mount.Source)
 			}
 		}
@@ -147,6 +147,9 @@ func (e *Engine) ContainerCreate(ctx context.Context, options client.ContainerCr
 		return client.ContainerCreateResult{}, err
 	}
 	c := e.newEntry(name, options.Config.Image, options.Config.Labels)
+	if options.HostConfig != nil {
+		e.mountVolumes(c, options.HostConfig.Mounts)
+	}
 	if entrypoint := options.Config.Entrypoint; len(entrypoint) > 0 {
 		c.prints = strings.Join(entrypoint[1:], " ") + "\n"
 	}
@@ -194,6 +197,9 @@ func (e *Engine) CopyToContainer(ctx context.Context, id string, options client.
 	if err := e.change(ctx, "copy to container", c.name); err != nil {
 		return done, err
 	}
+	if len(c.mounted) > 0 {
+		return done, e.fillVolume(c, options.Content)
+	}
 	archive := tar.NewReader(options.Content)
 	for {
 		header, err := archive.Next()
@@ -239,6 +245,9 @@ func (e *Engine) ExecAttach(ctx context.Context, execID string, _ client.ExecAtt
 		return answer, nil
 	}
 	if answer, is := e.laneExec(e.execs[execID]); is {
+		return answer, nil
+	}
+	if answer, is := e.snapshotExec(e.execs[execID]); is {
 		return answer, nil
 	}
 	var output strings.Builder
@@ -359,5 +368,6 @@ func (e *Engine) VolumeRemove(ctx context.Context, id string, _ client.VolumeRem
 		return client.VolumeRemoveResult{}, err
 	}
 	delete(e.volumes, id)
+	delete(e.files, id)
 	return client.VolumeRemoveResult{}, nil
 }
