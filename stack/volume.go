@@ -185,9 +185,9 @@ func (w *VolumeWriter) Close() error {
 }
 
 // Abort breaks the stream off and waits until the engine has let go of the volume.
-func (w *VolumeWriter) Abort(cause error) {
+func (w *VolumeWriter) Abort(cause error) error {
 	w.pipe.CloseWithError(cause)
-	_ = <-w.done // it ended for the cause
+	return <-w.done
 }
 
 // NewVolume makes a volume of a stack for a restore. An engine answers with the volume that is there when there is one

@@ -244,7 +244,8 @@ func (f *filler) abort(ctx context.Context, cause error) {
 	if f.holder == nil {
 		return
 	}
-	f.writer.Abort(cause)
-	_ = f.holder.Release(context.WithoutCancel(ctx)) // the cause says more; the probes' removal gets it later
+	// The cause says more than what comes of it; a container that stays is removed with the probes.
+	_ = f.writer.Abort(cause)
+	_ = f.holder.Release(context.WithoutCancel(ctx))
 	f.holder = nil
 }

@@ -241,3 +241,17 @@ func (e *Engine) connect(handler http.Handler) client.ExecAttachResult {
 	go func() { _ = server.Serve(newOneConn(framed{theirs})) }()
 	return client.ExecAttachResult{HijackedResponse: client.NewHijackedResponse(ours, "")}
 }
+
+// VolumesOf names the volumes that a component's containers have.
+func (e *Engine) VolumesOf(component string) []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var names []string
+	for _, c := range e.containers {
+		if c.component() == component {
+			names = append(names, c.volumes...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
