@@ -62,7 +62,7 @@ VictoriaMetrics; Grafana and the UIs are behind one TLS gateway.`,
 		newScaleCommand(a), newPullCommand(a),
 		newStatusCommand(a), newFlowCommand(a), newPsCommand(a), newLogsCommand(a), newOpenCommand(a), newCredentialsCommand(a), newCertsCommand(a),
 		newProfilesCommand(a), newTargetsCommand(a), newReportCommand(a), newRulesCommand(a), newConfigCommand(a), newEjectCommand(a), newVersionCommand(a),
-		newSnapshotCommand(a),
+		newSnapshotCommand(a), newPruneCommand(a),
 	)
 	return root
 }

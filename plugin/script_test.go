@@ -236,6 +236,19 @@ func (b *bench) engineCommand(ts *testscript.TestScript, _ bool, args []string) 
 		b.engine.Answers = map[string]string{arg(1): strings.ReplaceAll(ts.ReadFile(arg(2)), "\n", "\r\n")}
 	case "file": // VOLUME PATH CONTENT: what a program wrote
 		b.engine.WriteVolume(arg(1), arg(2), arg(3))
+	case "network", "volume": // NAME [LABEL=VALUE...]: made by hand, or left
+		labels := map[string]string{}
+		for _, label := range args[2:] {
+			key, value, _ := strings.Cut(label, "=")
+			labels[key] = value
+		}
+		if arg(0) == "network" {
+			b.engine.AddNetwork(arg(1), labels)
+		} else {
+			b.engine.AddVolume(arg(1), labels)
+		}
+	case "snapshot": // that VictoriaMetrics holds
+		b.engine.LeaveSnapshot()
 	case "gone": // CONTAINER
 		b.engine.RemoveContainer(arg(1))
 	case "interrupt": // CHANGE: Ctrl-C is pressed just before it

@@ -111,7 +111,8 @@ func TestARestoreThatIsCutOffLeavesOneStack(t *testing.T) {
 		var at string
 		count := 0
 		r.engine.Before = func(_ context.Context, change string) {
-			if count++; count == last {
+			count++
+			if count == last {
 				at, r.engine.Fails = change, errors.New("the engine is gone")
 			}
 		}

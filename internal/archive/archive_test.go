@@ -275,25 +275,53 @@ func FuzzRead(f *testing.F) {
 	for _, archive := range hostiles() {
 		f.Add(archive.bytes(f))
 	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		limits := Limits{Entries: 100, Manifest: 1 << 16, Expanded: 1000, Free: 1 << 20}
-		var again bytes.Buffer
-		w, err := NewWriter(&again, testInfo())
-		assert.NilError(t, err)
-		seen := map[string]bool{}
-		_, err = Read(bytes.NewReader(raw), limits, func(entry Entry, content io.Reader) error {
-			assert.Assert(t, filepath.IsLocal(entry.Name) && !seen[entry.Name], "%q", entry.Name)
-			assert.Assert(t, entry.Mode <= uint32(os.ModePerm) && entry.UID >= 0 && entry.GID >= 0, "%+v", entry)
-			seen[entry.Name] = true
-			return w.Add(entry, content)
-		})
-		if err != nil {
-			return
-		}
-		assert.NilError(t, w.Close())
-		_, err = Read(bytes.NewReader(again.Bytes()), DefaultLimits(), nil)
-		assert.NilError(t, err)
+	f.Fuzz(func(t *testing.T, raw []byte) { readsOnlyWhatIsWritten(t, raw) })
+}
+
+// FuzzTar is the same behind the compression, which would keep a fuzzer away from it.
+func FuzzTar(f *testing.F) {
+	plain, err := zstd.NewReader(nil)
+	assert.NilError(f, err)
+	add := func(raw []byte) {
+		tar, err := plain.DecodeAll(raw, nil)
+		assert.NilError(f, err)
+		f.Add(tar)
+	}
+	add(written(f))
+	for _, archive := range hostiles() {
+		add(archive.bytes(f))
+	}
+	compressed, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
+	assert.NilError(f, err)
+	f.Fuzz(func(t *testing.T, raw []byte) { readsOnlyWhatIsWritten(t, compressed.EncodeAll(raw, nil)) })
+}
+
+func readsOnlyWhatIsWritten(t *testing.T, raw []byte) {
+	t.Helper()
+	limits := Limits{Entries: 100, Manifest: 1 << 16, Expanded: 1000, Free: 1 << 20}
+	var taken []Entry
+	var contents []string
+	seen := map[string]bool{}
+	_, err := Read(bytes.NewReader(raw), limits, func(entry Entry, content io.Reader) error {
+		assert.Assert(t, filepath.IsLocal(entry.Name) && !seen[entry.Name], "%q", entry.Name)
+		assert.Assert(t, entry.Mode <= uint32(os.ModePerm) && entry.UID >= 0 && entry.GID >= 0, "%+v", entry)
+		seen[entry.Name] = true
+		text, err := io.ReadAll(content)
+		taken, contents = append(taken, entry), append(contents, string(text))
+		return err
 	})
+	if err != nil {
+		return
+	}
+	var again bytes.Buffer
+	w, err := NewWriter(&again, testInfo())
+	assert.NilError(t, err)
+	for i, entry := range taken {
+		assert.NilError(t, w.Add(entry, strings.NewReader(contents[i])))
+	}
+	assert.NilError(t, w.Close())
+	_, err = Read(bytes.NewReader(again.Bytes()), DefaultLimits(), nil)
+	assert.NilError(t, err)
 }
 
 func sumOf(content string) string {

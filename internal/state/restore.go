@@ -22,7 +22,7 @@ type Restore struct {
 	ID            string `json:"id"` // on the label of each volume that it made
 	From          string `json:"from"`
 	Switched      bool   `json:"switched"`
-	// Files are the stack's files as they are to be, by path; all others go, but for certificates and the lock.
+	// Files are the stack's files as they are to be, by path; all others go, but for what is of this engine or this moment.
 	Files map[string][]byte `json:"files"`
 	// Replaced are the volumes that go when the restored stack runs.
 	Replaced []string `json:"replaced"`
@@ -70,7 +70,7 @@ func (s *Stack) Adopt(restore Restore) error {
 		return err
 	}
 	for _, rel := range present {
-		if _, wanted := restore.Files[rel]; wanted || !Portable(rel) && rel != ImagesFile {
+		if _, wanted := restore.Files[rel]; wanted || !Portable(rel) {
 			continue
 		}
 		if err := s.removeFile(rel); err != nil {

@@ -137,6 +137,39 @@ func (r Root) Stacks(context string) ([]string, error) {
 	return names, nil
 }
 
+// StacksElsewhere names the stacks that have state in other contexts; of those with very long names not all.
+func (r Root) StacksElsewhere(context string) ([]string, error) {
+	own, err := contextSegment(context)
+	if err != nil {
+		return nil, err
+	}
+	root, err := folder{base: r.State}.open(false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return nil, fail("list", r.State, err)
+	}
+	var names []string
+	for _, entry := range entries {
+		other, err := url.PathUnescape(entry.Name())
+		if err != nil || !entry.IsDir() || entry.Name() == own || entry.Name() == caFolder || entry.Name() == snapshots {
+			continue
+		}
+		found, err := r.Stacks(other)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, found...)
+	}
+	return names, nil
+}
+
 func holdsState(root *os.Root, dir string) (bool, error) {
 	entries, err := fs.ReadDir(root.FS(), dir)
 	if errors.Is(err, fs.ErrNotExist) {

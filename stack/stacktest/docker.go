@@ -76,6 +76,9 @@ func (e *Engine) summary(c *entry) container.Summary {
 		ID: c.id, Names: []string{"/" + c.name}, Image: c.image, ImageID: c.imageID, Created: e.Created.Unix(), Labels: maps.Clone(c.labels),
 		State: c.state, Status: e.status(c), NetworkSettings: &container.NetworkSettingsSummary{Networks: map[string]*network.EndpointSettings{}},
 	}
+	for _, name := range c.volumes {
+		summary.Mounts = append(summary.Mounts, container.MountPoint{Type: "volume", Name: name})
+	}
 	if !c.running() {
 		return summary
 	}
@@ -281,6 +284,24 @@ func (e *Engine) ImageInspect(ctx context.Context, image string, _ ...client.Ima
 // imageID is what a tag stands for: Moved ones stand for something else.
 func (e *Engine) imageID(image string) string {
 	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(image+strings.Repeat("+", e.Moved[image]))))
+}
+
+// ImageRemove removes an image that no container has, by its tag or by its ID.
+func (e *Engine) ImageRemove(ctx context.Context, image string, _ client.ImageRemoveOptions) (client.ImageRemoveResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.ImageRemoveResult{}, err
+	}
+	defer e.mu.Unlock()
+	for _, c := range e.containers {
+		if c.image == image || c.imageID == image {
+			return client.ImageRemoveResult{}, fmt.Errorf("conflict: unable to remove repository reference %q (must force) - container %s is using it", image, c.id)
+		}
+	}
+	if err := e.change(ctx, "remove image", image); err != nil {
+		return client.ImageRemoveResult{}, err
+	}
+	e.Missing[image] = true
+	return client.ImageRemoveResult{}, nil
 }
 
 // NetworkList lists networks by label.
