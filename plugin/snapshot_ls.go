@@ -83,11 +83,12 @@ type snapshotRmOptions struct{ yes bool }
 func newSnapshotRmCommand(a *app) *cobra.Command {
 	var opts snapshotRmOptions
 	cmd := &cobra.Command{
-		Use:   "rm SNAPSHOT...",
-		Short: "Remove snapshots that ls lists",
-		Long:  `Remove snapshots that ls lists, by their names. A file elsewhere is yours to remove.`,
-		Args:  argsBetween(1, -1, "the name of a snapshot, as docker telemetry snapshot ls lists it"),
-		RunE:  func(cmd *cobra.Command, args []string) error { return runSnapshotRm(cmd.Context(), a, args, opts) },
+		Use:               "rm SNAPSHOT...",
+		Short:             "Remove snapshots that ls lists",
+		Long:              `Remove snapshots that ls lists, by their names. A file elsewhere is yours to remove.`,
+		Args:              argsBetween(1, -1, "the name of a snapshot, as docker telemetry snapshot ls lists it"),
+		ValidArgsFunction: a.completeSnapshots(cobra.ShellCompDirectiveNoFileComp),
+		RunE:              func(cmd *cobra.Command, args []string) error { return runSnapshotRm(cmd.Context(), a, args, opts) },
 	}
 	cmd.Flags().BoolVarP(&opts.yes, "yes", "y", false, "Do not ask")
 	return cmd

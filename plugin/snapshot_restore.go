@@ -25,6 +25,7 @@ import (
 type snapshotRestoreOptions struct {
 	bind    string
 	port    int
+	socket  string
 	layers  layerOptions
 	yes     bool
 	timeout time.Duration
@@ -48,7 +49,8 @@ What the stack had is gone after that: data, settings and passwords. A snapshot
 is as powerful as who wrote it, so restore only what you trust.`,
 		Example: `  docker telemetry snapshot restore telemetry-20261130-150405
   docker telemetry --name second snapshot restore /backup/telemetry.tar.zst --port 8083`,
-		Args: argsBetween(1, 1, "a file, or the name of a snapshot"),
+		Args:              argsBetween(1, 1, "a file, or the name of a snapshot"),
+		ValidArgsFunction: a.completeSnapshots(cobra.ShellCompDirectiveDefault),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runSnapshotRestore(cmd.Context(), a, args[0], opts)
 		},
@@ -56,6 +58,7 @@ is as powerful as who wrote it, so restore only what you trust.`,
 	flags := cmd.Flags()
 	flags.IntVar(&opts.port, "port", 0, "Port of the gateway (default that of the snapshot)")
 	flags.StringVar(&opts.bind, "bind", "", "Address that the gateway is published on (default that of the snapshot)")
+	flags.StringVar(&opts.socket, "docker-socket", "", "Path of the Docker socket on the engine's host (default: that of the stack, or found)")
 	opts.layers.addTo(a, cmd)
 	flags.BoolVarP(&opts.yes, "yes", "y", false, "Do not ask")
 	flags.DurationVar(&opts.timeout, "timeout", opts.timeout, "How long to wait for health, and for the proof")
@@ -85,7 +88,7 @@ func runSnapshotRestore(ctx context.Context, a *app, name string, opts snapshotR
 	if err := s.clearForRestore(ctx); err != nil {
 		return err
 	}
-	request := settings.Request{Bind: opts.bind, Port: opts.port}
+	request := settings.Request{Bind: opts.bind, Port: opts.port, DockerSocket: opts.socket}
 	opts.layers.into(&request)
 	plan, err := s.planRestore(ctx, contents, request)
 	if err != nil {
@@ -141,12 +144,20 @@ type restorePlan struct {
 
 // planRestore makes of a snapshot's files a stack that can run here, in a folder of its own, and refuses what could not.
 func (s *session) planRestore(ctx context.Context, contents snapshot.Contents, request settings.Request) (plan restorePlan, err error) {
+	current, err := s.state.Load()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return plan, err
+	}
+	plan.known = err == nil
+	if err := s.manager.RoomFor(ctx, s.engine, contents.Bytes); err != nil {
+		return plan, err
+	}
 	root, copied, done, err := s.state.Rehearse()
 	if err != nil {
 		return plan, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	if err := settings.Import(copied, contents.Files, s.engine.ID); err != nil {
+	if err := settings.Import(copied, contents.Files, s.engine.ID, current.DockerSocket); err != nil {
 		return plan, err
 	}
 	source := s.source
@@ -181,8 +192,6 @@ func (s *session) planRestore(ctx context.Context, contents snapshot.Contents, r
 	if err := s.planVolumes(ctx, &plan, kept); err != nil {
 		return plan, err
 	}
-	_, err = s.state.Load()
-	plan.known = !errors.Is(err, fs.ErrNotExist)
 	result.File.Volumes, result.File.Phase = otherNames(s.state.Name, plan.volumes), state.PhaseStopped
 	if err := copied.Save(result.File); err != nil {
 		return plan, err

@@ -10,9 +10,10 @@ import (
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
-// Import puts the files of a stack that was kept elsewhere, or before, into an empty one. What depends on the engine is
-// left out when that is another; compose files that we wrote are written again and not believed.
-func Import(to *state.Stack, files map[string][]byte, engine string) error {
+// Import puts the files of a stack that was kept elsewhere, or before, into an empty one. Compose files that we wrote are
+// written again and not believed, and neither is the socket: whoever chooses it chooses what of the engine's host is
+// mounted. What depends on the engine is left out when that is another.
+func Import(to *state.Stack, files map[string][]byte, engine, socket string) error {
 	for rel, content := range files {
 		if path.Dir(rel) == rulesFolder && rel != rulesFile {
 			continue
@@ -37,9 +38,9 @@ func Import(to *state.Stack, files map[string][]byte, engine string) error {
 	if err != nil {
 		return err
 	}
-	file.Volumes = nil
+	file.Volumes, file.DockerSocket = nil, socket
 	if file.EngineID != engine {
-		file.DockerSocket, file.Features = "", nil
+		file.Features = nil
 	}
 	return to.Save(file)
 }

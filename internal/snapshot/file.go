@@ -146,6 +146,18 @@ func List(root state.Root) (whole []Listed, parts []string, err error) {
 	return whole, parts, nil
 }
 
+// Names are those of the snapshots in the folder, without a look into them.
+func Names(root state.Root) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(root.SnapshotDir(), "*"+Extension))
+	if err != nil {
+		return nil, err
+	}
+	for i, file := range files {
+		files[i] = strings.TrimSuffix(filepath.Base(file), Extension)
+	}
+	return files, nil
+}
+
 func describe(path string, info fs.FileInfo) Listed {
 	one := Listed{Name: strings.TrimSuffix(filepath.Base(path), Extension), File: path, Size: info.Size()}
 	file, err := os.Open(path)
