@@ -33,7 +33,8 @@ way; nothing needs room for a second copy.
 
 VictoriaMetrics runs on, on a snapshot of its own. OpenObserve, Grafana and the
 stores of profiles each stand still while their own data is copied; the agent
-keeps meanwhile what is sent to them. A stack that is stopped stays so.
+keeps meanwhile what is sent to them. A stack that is stopped stays so. Buffers
+on the way to a store are left out, and so is a volume with x-snapshot: false.
 
 The file holds the passwords of the stack, and all that its logs say. Only its
 owner can read it (0600). Without FILE it goes to the snapshots that

@@ -37,6 +37,13 @@ func (e *Engine) WriteVolume(name, file, content string) {
 	e.writeVolume(name, file, volumeFile{kind: tar.TypeReg, mode: 0o640, uid: 472, content: content})
 }
 
+// Link puts a symbolic link into a volume.
+func (e *Engine) Link(name, file, target string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.writeVolume(name, file, volumeFile{kind: tar.TypeSymlink, mode: 0o777, target: target})
+}
+
 func (e *Engine) writeVolume(name, file string, written volumeFile) {
 	if e.files[name] == nil {
 		e.files[name] = map[string]volumeFile{}
