@@ -91,7 +91,7 @@ require (
 	github.com/in-toto/in-toto-golang v0.11.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/inhies/go-bytesize v0.0.0-20220417184213-4913239db9cf // indirect
-	github.com/klauspost/compress v1.20.0 // indirect
+	github.com/klauspost/compress v1.20.0
 	github.com/mattn/go-runewidth v0.0.30 // indirect
 	github.com/moby/buildkit v0.33.1 // indirect
 	github.com/moby/go-archive v0.3.3 // indirect

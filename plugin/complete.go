@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/settings"
+	"github.com/docker-telemetry/docker-telemetry/internal/snapshot"
 	"github.com/docker-telemetry/docker-telemetry/profiles"
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
@@ -44,4 +45,19 @@ func (a *app) completeStacks(*cobra.Command, []string, string) ([]string, cobra.
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeSnapshots knows those of the folder by their names; the directive says whether a file is one too.
+func (a *app) completeSnapshots(files cobra.ShellCompDirective) cobra.CompletionFunc {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		root, err := a.deps.root()
+		if err != nil {
+			return nil, files
+		}
+		names, err := snapshot.Names(root)
+		if err != nil {
+			return nil, files
+		}
+		return names, files
+	}
 }

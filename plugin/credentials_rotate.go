@@ -54,6 +54,9 @@ func runCredentialsRotate(ctx context.Context, a *app, names []string, timeout t
 		return err
 	}
 	defer unlock()
+	if err := s.source.RefuseRestore(); err != nil {
+		return err
+	}
 	names, err = s.rotatable(ctx, names)
 	if err != nil {
 		return err

@@ -57,6 +57,7 @@ func runDown(ctx context.Context, a *app, opts downOptions) error {
 	}
 	if opts.volumes && len(volumes) > 0 {
 		fmt.Fprintf(a.deps.stderr, "removes for good: %s\n", strings.Join(volumes, ", "))
+		printHint(a.deps.stderr, a.name, "keep a copy first: docker telemetry snapshot create")
 		if err := a.confirm(ctx, opts.yes, "Remove the stack and all its data?", "without --volumes the data stays"); err != nil {
 			return err
 		}

@@ -68,6 +68,7 @@ VictoriaMetrics; Grafana and the UIs are behind one TLS gateway.`,
 		newPsCommand(a), newLogsCommand(a), newOpenCommand(a), newCredentialsCommand(a), newCertsCommand(a),
 		newProfilesCommand(a), newTargetsCommand(a), newReportCommand(a), newRulesCommand(a), newConfigCommand(a), newEjectCommand(a), newVersionCommand(a),
 		newComposeCommand(a),
+		newSnapshotCommand(a), newPruneCommand(a),
 	)
 	return root
 }

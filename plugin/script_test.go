@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -42,6 +44,8 @@ import (
 //	engine ...          what the engine is like from now on, see (*bench).engineCommand
 //	changes             print what was changed on the engine since the last `changes`
 //	state               print what is on the engine
+//	files VOLUME        print the files of a volume
+//	cut FROM TO N       write a file without its last N bytes
 //	terminal [TEXT]     stdin and stdout are a terminal from now on, at which TEXT is typed
 //	clock real          the real time from now on; without it, it stands still
 //	clock later D       it stands still D later
@@ -70,6 +74,8 @@ func TestScripts(t *testing.T) {
 			"engine":    onBench((*bench).engineCommand),
 			"changes":   onBench((*bench).printChanges),
 			"state":     onBench((*bench).printState),
+			"files":     onBench((*bench).printFiles),
+			"cut":       onBench((*bench).cut),
 			"terminal":  onBench((*bench).useTerminal),
 			"clock":     onBench((*bench).setClock),
 			"passwords": onBench((*bench).wantPasswords),
@@ -285,6 +291,21 @@ func (b *bench) engineCommand(ts *testscript.TestScript, _ bool, args []string) 
 		ts.Check(b.engine.TakeNetwork(arg(1)))
 	case "answers": // HOST:PORT/PATH FILE: what the agent reads there
 		b.engine.Answers = map[string]string{arg(1): strings.ReplaceAll(ts.ReadFile(arg(2)), "\n", "\r\n")}
+	case "file": // VOLUME PATH CONTENT: what a program wrote
+		b.engine.WriteVolume(arg(1), arg(2), arg(3))
+	case "network", "volume": // NAME [LABEL=VALUE...]: made by hand, or left
+		labels := map[string]string{}
+		for _, label := range args[2:] {
+			key, value, _ := strings.Cut(label, "=")
+			labels[key] = value
+		}
+		if arg(0) == "network" {
+			b.engine.AddNetwork(arg(1), labels)
+		} else {
+			b.engine.AddVolume(arg(1), labels)
+		}
+	case "snapshot": // that VictoriaMetrics holds
+		b.engine.LeaveSnapshot()
 	case "gone": // CONTAINER
 		b.engine.RemoveContainer(arg(1))
 	case "interrupt": // CHANGE: Ctrl-C is pressed just before it
@@ -350,6 +371,21 @@ func (b *bench) printState(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, names := range [][]string{b.engine.Containers(), b.engine.Networks(), b.engine.Volumes()} {
 		fmt.Fprint(ts.Stdout(), strings.Join(append(names, ""), "\n"))
 	}
+}
+
+func (b *bench) printFiles(ts *testscript.TestScript, _ bool, args []string) {
+	files := b.engine.VolumeFiles(args[0])
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintln(ts.Stdout(), name, files[name])
+	}
+	fmt.Fprint(ts.Stdout(), "")
+}
+
+func (b *bench) cut(ts *testscript.TestScript, _ bool, args []string) {
+	raw := ts.ReadFile(args[0])
+	less, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(raw[:len(raw)-less]), 0o600))
 }
 
 func (b *bench) useTerminal(_ *testscript.TestScript, _ bool, args []string) {

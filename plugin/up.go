@@ -117,6 +117,10 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 func (s *session) bring(
 	ctx context.Context, request settings.Request, options stack.UpOptions, owns func(*state.File),
 ) (settings.Result, *types.Project, error) {
+	restored, err := s.resumeRestore(ctx)
+	if err != nil {
+		return settings.Result{}, nil, err
+	}
 	if err := s.finishRotation(ctx, request, options.WaitTimeout); err != nil {
 		return settings.Result{}, nil, err
 	}
@@ -137,6 +141,11 @@ func (s *session) bring(
 	owns(&result.File)
 	if err := s.bringUp(ctx, result.File, project, options); err != nil {
 		return settings.Result{}, nil, leftRunning(ctx, s.app.name, err)
+	}
+	if options.Wait {
+		if err := s.endRestore(ctx, restored); err != nil {
+			return settings.Result{}, nil, err
+		}
 	}
 	return result, project, s.rotateCertificate(ctx, before.CA, result, options.Wait)
 }

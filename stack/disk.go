@@ -15,6 +15,23 @@ const (
 	diskComfortable = 5 << 30
 )
 
+// RoomFor refuses what would fill the engine's disk: a stack that runs on it would stop before the copy is done. As with
+// checkDisk, a disk that cannot be seen from here passes.
+func (m *Manager) RoomFor(ctx context.Context, engine Engine, wanted int64) error {
+	if engine.Address != "unix://"+engine.SocketPath {
+		return nil
+	}
+	usage, err := disk.UsageWithContext(ctx, engine.Root)
+	if err != nil || int64(usage.Free) >= wanted+diskNeeded {
+		return nil //nolint:nilerr // the folder may be closed to this user
+	}
+	return &Error{
+		Text: fmt.Sprintf("the disk of the engine (%s) has %s left, and the data needs %s beside what is there",
+			engine.Root, units.BytesSize(float64(usage.Free)), units.BytesSize(float64(wanted))),
+		Advice: "free some: docker telemetry prune",
+	}
+}
+
 // checkDisk refuses a disk on which nothing would run and warns of one that will be full before the data expires.
 // The disk of a remote engine, or of one in a virtual machine, cannot be seen from here and passes.
 func checkDisk(ctx context.Context, engine Engine) (warnings []string, err error) {

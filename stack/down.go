@@ -2,7 +2,6 @@ package stack
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -30,17 +29,7 @@ func (m *Manager) Down(ctx context.Context, name string, volumes bool) error {
 	if err != nil {
 		return err
 	}
-	var failed []error
-	for _, volume := range names {
-		m.report(api.Resource{ID: "Volume " + volume, Status: api.Working, Text: api.StatusRemoving})
-		if _, err := m.Docker.VolumeRemove(ctx, volume, client.VolumeRemoveOptions{}); err != nil {
-			m.report(api.Resource{ID: "Volume " + volume, Status: api.Error, Text: api.StatusError})
-			failed = append(failed, fmt.Errorf("remove volume %q: %w", volume, err))
-			continue
-		}
-		m.report(api.Resource{ID: "Volume " + volume, Status: api.Done, Text: api.StatusRemoved})
-	}
-	return errors.Join(failed...)
+	return m.RemoveVolumes(ctx, name, names)
 }
 
 // RemoveProbes removes the containers that WriteProbe and ServeProbe made, those of a killed process included. It leaves

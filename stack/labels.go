@@ -15,6 +15,8 @@ const (
 	UILabel = "io.github.docker-telemetry.ui"
 	// PortsLabel names the ports inside a component that it publishes, for people, for example "4317 OTLP gRPC, 4318 OTLP HTTP".
 	PortsLabel = "io.github.docker-telemetry.ports"
-	// ProbeLabel marks the containers that prove a route; they live for seconds.
+	// ProbeLabel marks the containers that prove a route or hold a volume while it is copied; none is part of the stack.
 	ProbeLabel = "io.github.docker-telemetry.probe"
+	// RestoreLabel is on a volume that a restore has made; its value is the restore's id.
+	RestoreLabel = "io.github.docker-telemetry.restore"
 )

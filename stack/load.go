@@ -35,6 +35,7 @@ type Settings struct {
 	Secrets      map[string]string // content by the name used in compose.yaml
 	EngineAPI    string            // API version of the engine, for example "1.41"
 	Options      map[string]string // choices of profiles; compose files have them as ${OPTION_NAME}
+	Volumes      map[string]string // names of volumes on the engine by their key, where a restore chose another
 	Layers       []Layer           // merged onto the base in this order: profiles, then the user's overlays
 }
 
@@ -75,6 +76,7 @@ func Load(ctx context.Context, bundle fs.FS, settings Settings) (*types.Project,
 	if err := checkPublished(project, all); err != nil {
 		return nil, err
 	}
+	nameVolumes(project, settings.Volumes)
 	labelResources(project)
 	return project, nil
 }
@@ -299,6 +301,18 @@ func configDigest(project *types.Project, service types.ServiceConfig) string {
 		add(mount.Source, project.Secrets[mount.Source].Content)
 	}
 	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// nameVolumes gives volumes the names that a restore chose; those of others stay what Compose makes of their keys.
+func nameVolumes(project *types.Project, names map[string]string) {
+	for key, name := range names {
+		volume, known := project.Volumes[key]
+		if !known || bool(volume.External) {
+			continue
+		}
+		volume.Name = name
+		project.Volumes[key] = volume
+	}
 }
 
 func labelResources(project *types.Project) {

@@ -29,7 +29,7 @@ func testSettings() stack.Settings {
 		Host: "laptop", EngineAPI: "1.41",
 		Secrets: map[string]string{
 			"gateway_cert": "cert", "gateway_key": "key", "grafana_admin_password": "gp", "openobserve_env": "oe",
-			"openobserve_password": "op", "openobserve_user": "ou", "victoriametrics_password": "vp", "victoriametrics_user": "vu",
+			"openobserve_password": "op", "openobserve_user": "ou", "victoriametrics_password": "vp", "victoriametrics_snapshot_key": "vk", "victoriametrics_user": "vu",
 		},
 	}
 }

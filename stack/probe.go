@@ -88,12 +88,12 @@ func (m *Manager) runProbe(ctx context.Context, project *types.Project, name, ma
 	return created.ID, nil
 }
 
-// RemoveProbe removes a container that WriteProbe or ServeProbe made; "" is none.
+// RemoveProbe removes a container that WriteProbe or ServeProbe made; "" is none, and one that is gone is no error.
 func (m *Manager) RemoveProbe(ctx context.Context, id string) error {
 	if id == "" {
 		return nil
 	}
-	if _, err := m.Docker.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true}); err != nil {
+	if err := gone(m.Docker.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true})); err != nil {
 		return fmt.Errorf("remove the probe %.12s: %w", id, err)
 	}
 	return nil

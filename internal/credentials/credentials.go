@@ -19,6 +19,9 @@ const (
 	VictoriaMetricsPassword = "victoriametrics_password"
 	GrafanaUser             = "grafana_admin_user"
 	GrafanaPassword         = "grafana_admin_password"
+	// VictoriaMetricsSnapshotKey opens VictoriaMetrics' snapshots and nothing else. It is no log-in; stacks of releases
+	// before snapshots have none until their next up.
+	VictoriaMetricsSnapshotKey = "victoriametrics_snapshot_key"
 )
 
 const folder = "secrets/"
@@ -36,6 +39,9 @@ func entries() []entry {
 		{GrafanaPassword, ""},
 	}
 }
+
+// snapshotKey has the shape of a password.
+func snapshotKey() entry { return entry{name: VictoriaMetricsSnapshotKey} }
 
 // Files is the folder of a stack. WriteFile replaces a file in one step; a missing file is fs.ErrNotExist.
 type Files interface {
@@ -66,6 +72,13 @@ func Read(files interface {
 		}
 		set[e.name] = value
 	}
+	key, err := readOne(files.ReadFile, snapshotKey())
+	switch {
+	case err == nil:
+		set[VictoriaMetricsSnapshotKey] = key
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
 	return set, nil
 }
 
@@ -75,7 +88,7 @@ func Ensure(files Files, rand io.Reader) (set Set, created bool, err error) {
 	set = Set{}
 	var missing []entry
 	// All are read before one is written, so that a damaged file leaves the folder as it was.
-	for _, e := range entries() {
+	for _, e := range append(entries(), snapshotKey()) {
 		value, err := readOne(files.ReadFile, e)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):

@@ -59,7 +59,7 @@ func TestEnsure(t *testing.T) {
 	assert.Assert(t, created)
 	assert.DeepEqual(t, slices.Sorted(maps.Keys(first)), []string{
 		"grafana_admin_password", "grafana_admin_user", "openobserve_password", "openobserve_user",
-		"victoriametrics_password", "victoriametrics_user",
+		"victoriametrics_password", "victoriametrics_snapshot_key", "victoriametrics_user",
 	})
 	assert.Equal(t, first["openobserve_user"], "root@telemetry.local")
 	assert.Equal(t, first["victoriametrics_user"], "telemetry")

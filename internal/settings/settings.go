@@ -49,6 +49,8 @@ type Source struct {
 	Rand    io.Reader
 	// Passwords are those that a rotation is bringing in, for as long as it has not replaced the secrets.
 	Passwords credentials.Set
+	// Restoring is set by who finishes a restore that was interrupted; everybody else is refused until then.
+	Restoring bool
 }
 
 // Result is a stack as it is to be.
@@ -103,7 +105,7 @@ func (s Source) Prepare(ctx context.Context, request Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if err := s.refuseUnfinished(); err != nil {
+	if err := s.RefuseUnfinished(); err != nil {
 		return Result{}, err
 	}
 	result.Credentials, _, err = credentials.Ensure(s.Stack, s.Rand)
@@ -129,9 +131,12 @@ func (s Source) Prepare(ctx context.Context, request Request) (Result, error) {
 	return result, err
 }
 
-// refuseUnfinished keeps everything but the rotation itself from bringing consumers back to a password that the store
+// RefuseUnfinished keeps everything but the rotation itself from bringing consumers back to a password that the store
 // may have given up already.
-func (s Source) refuseUnfinished() error {
+func (s Source) RefuseUnfinished() error {
+	if err := s.RefuseRestore(); err != nil {
+		return err
+	}
 	if s.Passwords != nil {
 		return nil
 	}
@@ -142,6 +147,21 @@ func (s Source) refuseUnfinished() error {
 	return &stack.Error{
 		Text:   fmt.Sprintf("a rotation of the credentials of stack %q was interrupted", s.Stack.Name),
 		Advice: "docker telemetry up finishes it",
+	}
+}
+
+// RefuseRestore keeps everything but the restore itself from starting a stack whose data is not whole.
+func (s Source) RefuseRestore() error {
+	if s.Restoring {
+		return nil
+	}
+	restore, err := s.Stack.PendingRestore()
+	if err != nil || restore == nil {
+		return err
+	}
+	return &stack.Error{
+		Text:   fmt.Sprintf("a restore of stack %q was interrupted", s.Stack.Name),
+		Advice: "docker telemetry up finishes or undoes it",
 	}
 }
 
@@ -180,7 +200,7 @@ func (s Source) merge(request Request) (Result, error) {
 		Known: known,
 		Settings: stack.Settings{
 			Name: s.Stack.Name, Bind: file.Bind, Port: file.Port, Host: s.Engine.Name,
-			DockerSocket: orElse(file.DockerSocket, s.Engine.SocketPath), EngineAPI: s.Engine.API,
+			DockerSocket: orElse(file.DockerSocket, s.Engine.SocketPath), EngineAPI: s.Engine.API, Volumes: file.Volumes,
 		},
 	}
 	if err := s.layer(&result, request); err != nil {
@@ -247,7 +267,7 @@ func placeholders(logins map[string]string) map[string]string {
 	for _, name := range credentials.Names() {
 		files[name+"_user"], files[name+"_password"] = placeholder, placeholder
 	}
-	files[credentials.GrafanaPassword] = placeholder
+	files[credentials.GrafanaPassword], files[credentials.VictoriaMetricsSnapshotKey] = placeholder, placeholder
 	for name := range logins {
 		files[name+"_user"], files[name+"_password"] = placeholder, placeholder
 	}

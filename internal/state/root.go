@@ -18,6 +18,7 @@ import (
 const (
 	product   = "docker-telemetry"
 	caFolder  = "ca"
+	snapshots = "snapshots"
 	lockFile  = "lock"
 	stateFile = "state.json"
 
@@ -136,6 +137,39 @@ func (r Root) Stacks(context string) ([]string, error) {
 	return names, nil
 }
 
+// StacksElsewhere names the stacks that have state in other contexts; of those with very long names not all.
+func (r Root) StacksElsewhere(context string) ([]string, error) {
+	own, err := contextSegment(context)
+	if err != nil {
+		return nil, err
+	}
+	root, err := folder{base: r.State}.open(false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return nil, fail("list", r.State, err)
+	}
+	var names []string
+	for _, entry := range entries {
+		other, err := url.PathUnescape(entry.Name())
+		if err != nil || !entry.IsDir() || entry.Name() == own || entry.Name() == caFolder || entry.Name() == snapshots {
+			continue
+		}
+		found, err := r.Stacks(other)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, found...)
+	}
+	return names, nil
+}
+
 func holdsState(root *os.Root, dir string) (bool, error) {
 	entries, err := fs.ReadDir(root.FS(), dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -159,12 +193,16 @@ func (r Root) CAFiles() *Files {
 	return &Files{folder{base: r.State, path: []string{caFolder}}}
 }
 
-// contextSegment keeps a context called "ca" apart from the authority's folder.
+// SnapshotDir is the folder of the snapshots that were given no file. It is outside of the stacks' folders: a snapshot
+// is what stays when its stack is removed.
+func (r Root) SnapshotDir() string { return filepath.Join(r.State, snapshots) }
+
+// contextSegment keeps contexts called "ca" or "snapshots" apart from the folders of these names.
 func contextSegment(context string) (string, error) {
 	if context == "" {
 		return "", &NameError{What: "docker context", Name: context, Rule: "name a context, such as default"}
 	}
-	if context == caFolder {
+	if context == caFolder || context == snapshots {
 		return escapeByte(context[0]) + context[1:], nil
 	}
 	return segment(context), nil

@@ -42,6 +42,7 @@ type File struct {
 	Options       map[string]string `json:"options,omitempty"`  // of the profiles
 	Features      map[string]bool   `json:"features,omitempty"` // of the engine's host, as the last up found them
 	Scale         map[string]int    `json:"scale,omitempty"`    // replicas by component
+	Volumes       map[string]string `json:"volumes,omitempty"`  // names on the engine by key, of those that a restore made beside others
 	Bind          string            `json:"bind,omitempty"`
 	Port          int               `json:"port,omitempty"`
 	DockerSocket  string            `json:"dockerSocket,omitempty"`

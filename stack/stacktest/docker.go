@@ -81,6 +81,9 @@ func (e *Engine) summary(c *entry) container.Summary {
 		ID: c.id, Names: []string{"/" + c.name}, Image: c.image, ImageID: c.imageID, Created: e.Created.Unix(), Labels: maps.Clone(c.labels),
 		State: c.state, Status: e.status(c), NetworkSettings: &container.NetworkSettingsSummary{Networks: map[string]*network.EndpointSettings{}},
 	}
+	for _, name := range c.volumes {
+		summary.Mounts = append(summary.Mounts, container.MountPoint{Type: "volume", Name: name})
+	}
 	if !c.running() {
 		return summary
 	}
@@ -153,7 +156,7 @@ func (e *Engine) ContainerCreate(ctx context.Context, options client.ContainerCr
 	defer e.mu.Unlock()
 	if options.HostConfig != nil {
 		for _, mount := range options.HostConfig.Mounts {
-			if !e.Folders[mount.Source] {
+			if mount.Type == "bind" && !e.Folders[mount.Source] {
 				return client.ContainerCreateResult{}, fmt.Errorf("invalid mount config for type %q: bind source path does not exist: %s", mount.Type, mount.Source)
 			}
 		}
@@ -163,6 +166,9 @@ func (e *Engine) ContainerCreate(ctx context.Context, options client.ContainerCr
 		return client.ContainerCreateResult{}, err
 	}
 	c := e.newEntry(name, options.Config.Image, options.Config.Labels)
+	if options.HostConfig != nil {
+		e.mountVolumes(c, options.HostConfig.Mounts)
+	}
 	if entrypoint := options.Config.Entrypoint; len(entrypoint) > 0 {
 		c.prints = strings.Join(entrypoint[1:], " ") + "\n"
 		if said := e.Complains[c.image]; said != "" {
@@ -213,6 +219,9 @@ func (e *Engine) CopyToContainer(ctx context.Context, id string, options client.
 	if err := e.change(ctx, "copy to container", c.name); err != nil {
 		return done, err
 	}
+	if len(c.mounted) > 0 {
+		return done, e.fillVolume(c, options.Content)
+	}
 	archive := tar.NewReader(options.Content)
 	for {
 		header, err := archive.Next()
@@ -262,6 +271,9 @@ func (e *Engine) ExecAttach(ctx context.Context, execID string, _ client.ExecAtt
 	if answer, is := e.laneExec(e.execs[execID]); is {
 		return answer, nil
 	}
+	if answer, is := e.snapshotExec(e.execs[execID]); is {
+		return answer, nil
+	}
 	var output strings.Builder
 	said, is := e.agentExec(e.execs[execID])
 	if looks {
@@ -301,6 +313,24 @@ func (e *Engine) ImageInspect(ctx context.Context, image string, _ ...client.Ima
 // imageID is what a tag stands for: Moved ones stand for something else.
 func (e *Engine) imageID(image string) string {
 	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(image+strings.Repeat("+", e.Moved[image]))))
+}
+
+// ImageRemove removes an image that no container has, by its tag or by its ID.
+func (e *Engine) ImageRemove(ctx context.Context, image string, _ client.ImageRemoveOptions) (client.ImageRemoveResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.ImageRemoveResult{}, err
+	}
+	defer e.mu.Unlock()
+	for _, c := range e.containers {
+		if c.image == image || c.imageID == image {
+			return client.ImageRemoveResult{}, fmt.Errorf("conflict: unable to remove repository reference %q (must force) - container %s is using it", image, c.id)
+		}
+	}
+	if err := e.change(ctx, "remove image", image); err != nil {
+		return client.ImageRemoveResult{}, err
+	}
+	e.Missing[image] = true
+	return client.ImageRemoveResult{}, nil
 }
 
 // NetworkList lists networks by label.
@@ -395,5 +425,6 @@ func (e *Engine) VolumeRemove(ctx context.Context, id string, _ client.VolumeRem
 		return client.VolumeRemoveResult{}, err
 	}
 	delete(e.volumes, id)
+	delete(e.files, id)
 	return client.VolumeRemoveResult{}, nil
 }

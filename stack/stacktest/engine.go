@@ -21,6 +21,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 
 	"github.com/docker-telemetry/docker-telemetry/stack"
 	"github.com/docker-telemetry/docker-telemetry/stack/bundle"
@@ -89,7 +90,10 @@ type Engine struct {
 	mu          sync.Mutex
 	containers  []*entry
 	networks    []*netEntry
-	volumes     map[string]map[string]string // labels by name
+	volumes     map[string]map[string]string     // labels by name
+	files       map[string]map[string]volumeFile // by volume and path
+	snapshots   []string                         // of VictoriaMetrics
+	snapshotted int
 	changes     []string
 	created     int                 // containers so far; makes IDs and addresses
 	networked   int                 // networks so far
@@ -110,6 +114,7 @@ type entry struct {
 	networks        []*netEntry
 	aliases         map[string][]string // by the ID of a network
 	volumes         []string
+	mounted         []mount.Mount // of volumes, where it is no component's
 	ports           []container.PortSummary
 	address         netip.Addr
 	files           map[string]string // what was copied into it, by path
@@ -135,7 +140,7 @@ func New() *Engine {
 		Address: "tcp://engine.test:2376", API: "1.47", Version: "27.5.1", Name: "engine-host", OS: "Debian GNU/Linux 13",
 		OSType: "linux", Memory: 16 << 30, DiskFree: 50 << 30, LogDriver: "json-file", Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Missing: map[string]bool{}, Moved: map[string]int{}, Folders: map[string]bool{}, Faults: map[string]Fault{}, Says: map[string]string{},
-		volumes: map[string]map[string]string{}, execs: map[string][]string{},
+		volumes: map[string]map[string]string{}, files: map[string]map[string]volumeFile{}, execs: map[string][]string{},
 	}
 }
 
