@@ -61,7 +61,7 @@ VictoriaMetrics; Grafana and the UIs are behind one TLS gateway.`,
 		newUpCommand(a), newDownCommand(a), newStartCommand(a), newStopCommand(a), newRestartCommand(a),
 		newScaleCommand(a), newPullCommand(a),
 		newStatusCommand(a), newPsCommand(a), newLogsCommand(a), newOpenCommand(a), newCredentialsCommand(a), newCertsCommand(a),
-		newProfilesCommand(a), newTargetsCommand(a), newReportCommand(a), newRulesCommand(a), newConfigCommand(a), newEjectCommand(a), newVersionCommand(a),
+		newProfilesCommand(a), newTargetsCommand(a), newReportCommand(a), newRetentionCommand(a), newRulesCommand(a), newConfigCommand(a), newEjectCommand(a), newVersionCommand(a),
 	)
 	return root
 }

@@ -92,6 +92,7 @@ type bench struct {
 	code     int
 	said     strings.Builder // all output but that of `credentials show`
 	answers  atomic.Value    // what the store behind the gateway answers with, see storeAnswers
+	keeping  stacktest.Keeping
 }
 
 type benchKey struct{}
@@ -235,6 +236,15 @@ func (b *bench) engineCommand(ts *testscript.TestScript, _ bool, args []string) 
 	case "gateway": // on this machine, with a store behind it, at a free port $PORT
 		b.engine.Address, b.engine.Gateway = "tcp://127.0.0.1:2375", b.store()
 		ts.Setenv("PORT", strconv.Itoa(freePort(ts)))
+	case "stream": // KIND/NAME AGE: OpenObserve has it
+		kind, name, _ := strings.Cut(arg(1), "/")
+		age, err := time.ParseDuration(arg(2))
+		ts.Check(err)
+		b.keeping.Streams = append(b.keeping.Streams, &stacktest.Kept{Kind: kind, Name: name, Age: age})
+	case "anew": // the streams lose their settings, as in a store that was begun anew
+		for _, one := range b.keeping.Streams {
+			one.Days = 0
+		}
 	case "store": // answers, refuses, or loses what it is sent
 		b.answers.Store(arg(1))
 	default:
@@ -257,7 +267,7 @@ func (b *bench) interruptAt(ts *testscript.TestScript, at string) func(context.C
 
 // store is OpenObserve behind the gateway, as `engine store` says it is.
 func (b *bench) store() http.Handler {
-	good := b.engine.OpenObserve()
+	good := b.keeping.Serve(b.engine, func() time.Time { return b.now() }, b.engine.OpenObserve())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch b.answers.Load() {
 		case "refuses":
@@ -279,7 +289,7 @@ func freePort(ts *testscript.TestScript) int {
 }
 
 func (b *bench) printChanges(ts *testscript.TestScript, _ bool, _ []string) {
-	for _, change := range b.engine.Changes() {
+	for _, change := range append(b.engine.Changes(), b.keeping.Told()...) {
 		fmt.Fprintln(ts.Stdout(), change)
 	}
 	fmt.Fprint(ts.Stdout(), "")

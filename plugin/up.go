@@ -112,6 +112,9 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 		}
 	}
 	if !opts.noWait {
+		if err := s.keepStreams(ctx, result); err != nil {
+			return leftRunning(ctx, a.name, err)
+		}
 		if err := s.bringInTargets(ctx); err != nil {
 			return leftRunning(ctx, a.name, err)
 		}

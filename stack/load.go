@@ -35,7 +35,14 @@ type Settings struct {
 	Secrets      map[string]string // content by the name used in compose.yaml
 	EngineAPI    string            // API version of the engine, for example "1.41"
 	Options      map[string]string // choices of profiles; compose files have them as ${OPTION_NAME}
+	Keep         Keep              // how long the stores keep their data
 	Layers       []Layer           // merged onto the base in this order: profiles, then the user's overlays
+}
+
+// Keep is how long the stores keep their data; a zero field is the bundle's default.
+type Keep struct {
+	Metrics  string // as VictoriaMetrics takes it: "30d"
+	LogsDays int    // of logs and traces, for streams of OpenObserve without a setting of their own
 }
 
 // startIntervalAPI is the first API version with healthcheck.start_interval (Engine 25). Compose refuses the
@@ -90,6 +97,12 @@ func environmentOf(bundle fs.FS, settings Settings) (types.Mapping, error) {
 		"DOCKER_SOCKET":  settings.DockerSocket,
 	}
 	maps.Copy(environment, pins)
+	if settings.Keep.Metrics != "" {
+		environment["RETENTION_METRICS"] = settings.Keep.Metrics
+	}
+	if settings.Keep.LogsDays > 0 {
+		environment["RETENTION_LOGS_DAYS"] = strconv.Itoa(settings.Keep.LogsDays)
+	}
 	for name, value := range settings.Options {
 		environment["OPTION_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = value
 	}

@@ -38,10 +38,11 @@ type File struct {
 	SchemaVersion int               `json:"schemaVersion"`
 	Version       string            `json:"version"` // of docker telemetry, when last written
 	Profiles      []string          `json:"profiles,omitempty"`
-	Overlays      []string          `json:"overlays,omitempty"` // absolute paths of the user's compose files
-	Options       map[string]string `json:"options,omitempty"`  // of the profiles
-	Features      map[string]bool   `json:"features,omitempty"` // of the engine's host, as the last up found them
-	Scale         map[string]int    `json:"scale,omitempty"`    // replicas by component
+	Overlays      []string          `json:"overlays,omitempty"`  // absolute paths of the user's compose files
+	Options       map[string]string `json:"options,omitempty"`   // of the profiles
+	Features      map[string]bool   `json:"features,omitempty"`  // of the engine's host, as the last up found them
+	Scale         map[string]int    `json:"scale,omitempty"`     // replicas by component
+	Retention     map[string]string `json:"retention,omitempty"` // by what it is for: metrics, logs, traces, logs/STREAM
 	Bind          string            `json:"bind,omitempty"`
 	Port          int               `json:"port,omitempty"`
 	DockerSocket  string            `json:"dockerSocket,omitempty"`

@@ -420,11 +420,11 @@ func (a *analysis) whatIf() (*WhatIf, error) {
 	}
 	courses := slices.Clone(a.courses)
 	found := &WhatIf{Changes: []Change{}}
-	// One for a stream counts before one for its store.
+	// One for a stream counts before one for all of its kind, and that before one for its store.
 	general := slices.Clone(a.options.WhatIf)
-	slices.SortStableFunc(general, func(a, b Wanted) int { return cmp.Compare(min(1, len(a.Name)), min(1, len(b.Name))) })
+	slices.SortStableFunc(general, func(a, b Wanted) int { return cmp.Compare(a.rank(), b.rank()) })
 	for _, wanted := range general {
-		known := wanted.Name == ""
+		known := wanted.Name == "" // a kind without a stream yet is no mistake
 		for i, s := range a.report.Streams {
 			if !wanted.is(s) {
 				continue
@@ -445,6 +445,7 @@ func (a *analysis) whatIf() (*WhatIf, error) {
 		gone := max(0, min(inDays(after.keep.cut(now).Sub(before.oldest)), inDays(now.Sub(before.oldest))))
 		change := Change{
 			Store: s.Store, Name: s.Name, Days: after.keep.days, BytesBefore: before.atRetention(), Bytes: after.atRetention(),
+			DeletedBefore: deletedBefore(after, now), HiddenBefore: hiddenBefore(after, now),
 		}
 		if s.Retention != nil {
 			change.DaysBefore = s.Retention.Days
@@ -459,9 +460,41 @@ func (a *analysis) whatIf() (*WhatIf, error) {
 	return found, nil
 }
 
+// deletedBefore is the time before which a course loses what it has now; nil where nothing is so old.
+func deletedBefore(c course, now time.Time) *time.Time {
+	cut := c.keep.cut(now)
+	if !c.oldest.Before(cut) {
+		return nil
+	}
+	return &cut
+}
+
+// hiddenBefore is of metrics: VictoriaMetrics shows nothing over its retention, whatever of it is still on the disk.
+func hiddenBefore(c course, now time.Time) *time.Time {
+	edge := now.Add(-time.Duration(c.keep.days * float64(day)))
+	if !c.keep.monthly || c.keep.days <= 0 || !c.oldest.Before(edge) {
+		return nil
+	}
+	return &edge
+}
+
+// rank orders settings from those for the most to those for one.
+func (w Wanted) rank() int {
+	switch {
+	case w.Name != "":
+		return 2
+	case w.Store == Traces:
+		return 1
+	default:
+		return 0
+	}
+}
+
 // is reports whether a wanted retention is for a stream. OpenObserve's global one is for those without their own.
 func (w Wanted) is(s Stream) bool {
 	switch {
+	case w.Store == Traces && w.Name == "":
+		return s.Store == Traces
 	case w.Store == Metrics || w.Name != "":
 		return w.Store == s.Store && w.Name == s.Name
 	case s.Store == Metrics:

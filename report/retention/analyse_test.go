@@ -102,8 +102,8 @@ func laptop() *metricsStore {
 		}},
 		answers: map[string][]victoriametrics.Sample{
 			"time()": one(unix(now())),
-			"flag|": {
-				value(1, named, "flag", "name", "retentionPeriod", "value", "14d", "is_set", "true"),
+			"flag{":  {value(1, "name", "retentionPeriod", "value", "14d", "is_set", "true")},
+			"vm_data_size_bytes|": {
 				value(80e6, named, "vm_data_size_bytes", "type", "storage/small"), value(20e6, named, "vm_data_size_bytes", "type", "storage/big"),
 				value(20e6, named, "vm_data_size_bytes", "type", "indexdb/file"),
 				value(90e6, named, "vm_rows", "type", "storage/small"), value(10e6, named, "vm_rows", "type", "storage/big"),
@@ -295,7 +295,7 @@ func TestNoFindings(t *testing.T) {
 	for _, part := range []string{"vm_rows_ignored_total", "zo_ingest_errors", "vector_buffer"} {
 		s.answers[part] = nil
 	}
-	s.answers["flag|"][0].Labels["value"] = "30d"
+	s.answers["flag{"][0].Labels["value"] = "30d"
 	l.days, l.streams = 14, l.streams[:1]
 	l.streams[0].Oldest = now().AddDate(0, 0, -14)
 	report := reportOf(t, s, l, retention.Options{})
@@ -317,7 +317,7 @@ func TestFindingsOne(t *testing.T) {
 		{"none came", func(s *metricsStore, _ *logsStore) { s.answers["sum(vm_rows_inserted_total)"] = one(0) }, "no sample came from outside"},
 		{"an old month", func(s *metricsStore, _ *logsStore) { s.days["2026-10-07"] = true }, "the retention of 14d does nothing: there is data of 2026-10-07"},
 		{"read only", func(s *metricsStore, _ *logsStore) {
-			s.answers["flag|"] = append(s.answers["flag|"], value(1, "__name__", "vm_storage_is_read_only"))
+			s.answers["vm_data_size_bytes|"] = append(s.answers["vm_data_size_bytes|"], value(1, "__name__", "vm_storage_is_read_only"))
 		}, "takes nothing more"},
 		{"two snapshots", func(s *metricsStore, _ *logsStore) { s.fail, s.names = nil, []string{"a", "b"} }, "2 snapshots of VictoriaMetrics"},
 	} {
@@ -340,7 +340,7 @@ func TestOnlyOwnMetricsAreRead(t *testing.T) {
 		if expression == "" || strings.HasSuffix(expression, "time()") {
 			continue
 		}
-		assert.Assert(t, strings.Contains(expression, "vm_") || strings.Contains(expression, "zo_"), expression)
+		assert.Assert(t, strings.Contains(expression, "vm_") || strings.Contains(expression, "zo_") || strings.Contains(expression, "flag{"), expression)
 		assert.Assert(t, !strings.Contains(expression, victoriametrics.EverySeries), expression)
 	}
 }

@@ -142,7 +142,7 @@ func (a *analysis) ofDisk() []Finding {
 		}
 		found = append(found, Finding{
 			Code: LongerThanDisk, Bytes: limit.Bytes, Title: title,
-			Fix: "try shorter ones: docker telemetry report retention --what-if metrics=7d,logs=7d",
+			Fix: "try shorter ones: docker telemetry report retention --what-if metrics=7d,logs=7d; then docker telemetry retention set",
 		})
 	}
 	return found
@@ -164,12 +164,12 @@ func (a *analysis) ofDefault() []Finding {
 	case global == openobserve.DefaultDays:
 		title = "OpenObserve keeps everything for its default of 3650 days: nobody set a retention"
 	}
-	found := []Finding{{Code: DefaultForever, Store: Logs, Title: title, Fix: "set ZO_COMPACT_DATA_RETENTION_DAYS to 3 or more"}}
+	found := []Finding{{Code: DefaultForever, Store: Logs, Title: title, Fix: "docker telemetry retention set logs=14d"}}
 	for _, s := range a.report.Streams {
 		if s.Store != Metrics && s.Retention.Source != ownSetting && s.Records != nil && s.Records.Value > 0 {
 			found = append(found, Finding{
 				Code: NoSetting, Store: s.Store, Name: s.Name, Bytes: s.Bytes.Value,
-				Title: "the stream has no setting of its own, and the global one lets it grow without end", Fix: "set the data retention of the stream in OpenObserve, to 3 days or more",
+				Title: "the stream has no setting of its own, and the global one lets it grow without end", Fix: "docker telemetry retention set " + s.Store + "/" + s.Name + "=14d",
 			})
 		}
 	}
