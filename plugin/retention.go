@@ -10,6 +10,7 @@ import (
 
 	"github.com/docker-telemetry/docker-telemetry/internal/keeping"
 	"github.com/docker-telemetry/docker-telemetry/internal/settings"
+	"github.com/docker-telemetry/docker-telemetry/internal/state"
 	"github.com/docker-telemetry/docker-telemetry/report/retention"
 	"github.com/docker-telemetry/docker-telemetry/storage/openobserve"
 	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics"
@@ -24,7 +25,7 @@ What is really there, what it takes and when the disk is full: docker telemetry 
 		Args: argsBetween(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newRetentionSetCommand(a), newRetentionLsCommand(a))
+	cmd.AddCommand(newRetentionSetCommand(a), newRetentionBudgetCommand(a), newRetentionLsCommand(a))
 	return cmd
 }
 
@@ -57,6 +58,7 @@ type retentionRow struct {
 // Where a retention comes from.
 const (
 	fromUser    = "retention set"
+	fromBudget  = "budget"
 	fromDefault = "default"
 	fromOverlay = "overlay"
 	fromStore   = "set in the store"
@@ -64,10 +66,11 @@ const (
 )
 
 // retentionRows lists the stores first, then the streams. asked is what the project starts the stores with.
-func retentionRows(policy keeping.Policy, asked map[string]string, found keeping.InForce) []retentionRow {
+func retentionRows(file state.File, asked map[string]string, found keeping.InForce) []retentionRow {
+	policy := keeping.Policy(file.Retention)
 	rows := []retentionRow{
-		{retention.Metrics, asked[retention.Metrics], sourceOf(policy, retention.Metrics, asked), found.Metrics},
-		{retention.Logs, asked[retention.Logs], sourceOf(policy, retention.Logs, asked), globalInForce(found)},
+		{retention.Metrics, asked[retention.Metrics], sourceOf(file, retention.Metrics, asked), found.Metrics},
+		{retention.Logs, asked[retention.Logs], sourceOf(file, retention.Logs, asked), globalInForce(found)},
 	}
 	if value := policy[retention.Traces]; value != "" {
 		rows = append(rows, retentionRow{retention.Traces, value, fromUser, ""})
@@ -91,11 +94,17 @@ func retentionRows(policy keeping.Policy, asked map[string]string, found keeping
 	return rows
 }
 
-func sourceOf(policy keeping.Policy, target string, asked map[string]string) string {
-	value, said := policy[target]
+func sourceOf(file state.File, target string, asked map[string]string) string {
+	value, said := file.Retention[target]
+	budget := map[string]int{}
+	if file.Disk != nil {
+		budget[retention.Metrics], budget[retention.Logs] = file.Disk.MetricsDays, file.Disk.LogsDays
+	}
 	switch {
 	case said && value == asked[target]:
 		return fromUser
+	case !said && budget[target] > 0 && asked[target] == daysOf(budget[target]):
+		return fromBudget
 	case !said && asked[target] == settings.DefaultRetention:
 		return fromDefault
 	default:

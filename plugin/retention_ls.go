@@ -49,7 +49,7 @@ func runRetentionLs(ctx context.Context, a *app, format string) error {
 		return ctx.Err()
 	}
 	policy, asked := keeping.Policy(result.File.Retention), stack.Retention(project)
-	if err := printRetention(a, retentionRows(policy, asked, found), format); err != nil {
+	if err := printRetention(a, retentionRows(result.File, asked, found), format); err != nil {
 		return err
 	}
 	// What the project starts the stores with counts, whoever asked for it.

@@ -151,12 +151,8 @@ func (s *session) setRetention(ctx context.Context, change retentionChange, opts
 		return err
 	}
 	if change.Restarts() {
-		result, project, err := s.prepare(ctx, settings.Request{})
-		if err != nil {
+		if err := s.bringRemembered(ctx, opts.timeout); err != nil {
 			return err
-		}
-		if err := s.bringUp(ctx, result.File, project, stack.UpOptions{Wait: true, WaitTimeout: opts.timeout}); err != nil {
-			return leftRunning(ctx, s.app.name, err)
 		}
 	}
 	found, err := s.seeTaken(ctx, change, opts.timeout)
@@ -165,6 +161,18 @@ func (s *session) setRetention(ctx context.Context, change retentionChange, opts
 	}
 	s.close()
 	return change.print(s.app, found, opts.format)
+}
+
+// bringRemembered brings the stack up as it is remembered.
+func (s *session) bringRemembered(ctx context.Context, timeout time.Duration) error {
+	result, project, err := s.prepare(ctx, settings.Request{})
+	if err != nil {
+		return err
+	}
+	if err := s.bringUp(ctx, result.File, project, stack.UpOptions{Wait: true, WaitTimeout: timeout}); err != nil {
+		return leftRunning(ctx, s.app.name, err)
+	}
+	return nil
 }
 
 // setLater is for a stack that does not run: what its stores have cannot be asked.
@@ -184,7 +192,7 @@ func (s *session) setLater(ctx context.Context, change retentionChange, opts ret
 }
 
 func (c retentionChange) print(a *app, found keeping.InForce, format string) error {
-	return printRetention(a, retentionRows(c.After, c.Will, found), format)
+	return printRetention(a, retentionRows(c.file, c.Will, found), format)
 }
 
 // refuseUnknown stops at a stream that is not there: a typo would be remembered and do nothing.
@@ -223,10 +231,17 @@ func (s *session) consent(ctx context.Context, change retentionChange, shorter [
 
 // consent is for what deletes: off a terminal nobody can be asked, and the command alone is too little.
 func (a *app) consent(ctx context.Context, yes bool) error {
-	if !yes && !a.deps.stdinTerminal() {
+	switch {
+	case yes:
+		return nil
+	case !a.deps.stdinTerminal():
 		return &usageError{err: errors.New("data goes sooner with it, and there is no terminal to ask at"), advice: "if that is meant, add --yes"}
 	}
-	return a.confirm(ctx, yes, "Go on?", "a longer retention deletes nothing")
+	agreed, err := a.ask(ctx, "Go on?")
+	if err == nil && !agreed {
+		return &stack.Error{Text: "nothing was changed", Advice: "a longer retention deletes nothing"}
+	}
+	return err
 }
 
 // whatGoes words what the change deletes, by the report on retention.

@@ -43,6 +43,7 @@ type File struct {
 	Features      map[string]bool   `json:"features,omitempty"`  // of the engine's host, as the last up found them
 	Scale         map[string]int    `json:"scale,omitempty"`     // replicas by component
 	Retention     map[string]string `json:"retention,omitempty"` // by what it is for: metrics, logs, traces, logs/STREAM
+	Disk          *Disk             `json:"disk,omitempty"`      // nil: no budget
 	Bind          string            `json:"bind,omitempty"`
 	Port          int               `json:"port,omitempty"`
 	DockerSocket  string            `json:"dockerSocket,omitempty"`
@@ -51,6 +52,22 @@ type File struct {
 	Phase         string            `json:"phase"`
 	CreatedAt     time.Time         `json:"createdAt"`
 	UpdatedAt     time.Time         `json:"updatedAt"`
+}
+
+// Disk is a budget of the disk, in bytes, with what followed from it when it was set.
+type Disk struct {
+	Bytes   int64 `json:"bytes"`   // in all
+	Metrics int64 `json:"metrics"` // the parts
+	Logs    int64 `json:"logs"`
+	Buffers int64 `json:"buffers"`
+	Reserve int64 `json:"reserve"`
+
+	MetricsDays int `json:"metricsDays,omitempty"` // retention that fits; 0 leaves it as it was
+	LogsDays    int `json:"logsDays,omitempty"`
+
+	MetricsFree    int64 `json:"metricsFree"` // VictoriaMetrics takes no more when its disk has less free
+	LogsPercent    int   `json:"logsPercent"` // OpenObserve takes no more when more of its disk is used
+	CacheMegabytes int64 `json:"cacheMegabytes"`
 }
 
 func (s *Stack) folder() folder {

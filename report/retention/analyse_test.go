@@ -520,3 +520,44 @@ func TestJSONHoldsToItsSchema(t *testing.T) {
 		assert.NilError(t, schema.Validate(value), name)
 	}
 }
+
+// With a look at the disks there is a limit for each, and a store whose disk is as full as it may be is named: it takes no metrics that
+// could tell.
+func TestDisks(t *testing.T) {
+	collected, err := retention.Collect(t.Context(), laptop(), cluttered(), retention.Request{Now: now(), Horizon: 30 * 24 * time.Hour})
+	assert.NilError(t, err)
+	analysed := func(budget float64, disks ...retention.StoreDisk) retention.Report {
+		collected.Disks = disks
+		report, err := retention.Analyse(collected, retention.Options{Budget: budget})
+		assert.NilError(t, err)
+		return report
+	}
+	metrics := retention.StoreDisk{Store: retention.Metrics, Path: "/storage", Device: "1", Total: 10e9, Free: 3e9, Guard: 1e9}
+	logs := retention.StoreDisk{Store: retention.Logs, Path: "/data", Device: "1", Total: 10e9, Free: 3e9, Guard: 2e9}
+	one := analysed(4e9, metrics, logs)
+	assert.Equal(t, len(one.Limits), 2)
+	assert.DeepEqual(t, one.Limits[0].Stores, []string{"metrics", "logs", "traces"})
+	assert.Equal(t, one.Limits[0].Free, 1e9, "the first that stops")
+	assert.Equal(t, one.Limits[1].Name, "budget")
+	assert.Equal(t, one.Limits[1].Over, "the stores' parts of the stack's budget")
+	assert.Assert(t, !strings.Contains(codes(one), "DTR011"))
+
+	logs.Device, logs.Free = "2", 1.9e9
+	two := analysed(0, metrics, logs)
+	assert.Equal(t, len(two.Limits), 2)
+	assert.DeepEqual(t, two.Limits[0].Stores, []string{"metrics"})
+	assert.DeepEqual(t, two.Limits[1].Stores, []string{"logs", "traces"})
+	assert.Equal(t, two.Limits[0].Free, 2e9)
+	assert.Equal(t, two.Limits[1].Free, 0.0)
+	var said []string
+	for _, finding := range two.Findings {
+		if finding.Code == retention.ReadOnly {
+			said = append(said, finding.Title)
+		}
+	}
+	assert.DeepEqual(t, said, []string{
+		"OpenObserve takes nothing more, and what is sent waits in the agent's buffer: of the 10.0 GB of its disk 1.9 GB are free, and it stops below 2.0 GB (ZO_DISK_CIRCUIT_BREAKER_THRESHOLD)",
+	})
+	reason, known := one.Judge(0)
+	assert.Assert(t, known && reason == "", "a budget of the stack is no gate of its own: %s", reason)
+}

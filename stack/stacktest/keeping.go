@@ -20,6 +20,7 @@ type Kept struct {
 	Kind, Name string
 	Days       int
 	Age        time.Duration
+	Megabytes  float64 // on the disk
 }
 
 // Keeping is how both stores keep their data: what their containers were started with, and the settings of streams that they were
@@ -59,6 +60,9 @@ func (k *Keeping) Serve(e *Engine, now func() time.Time, next http.Handler) http
 	})
 	mux.HandleFunc("GET /victoriametrics/api/v1/query", func(w http.ResponseWriter, r *http.Request) {
 		result := []any{}
+		if r.URL.Query().Get("query") == "vm_free_disk_space_limit_bytes" {
+			result = append(result, map[string]any{"metric": map[string]string{}, "value": []any{now().Unix(), strconv.FormatInt(e.guard().MetricsFree, 10)}})
+		}
 		if r.URL.Query().Get("query") == `topk(1, tlast_over_time(flag{name="retentionPeriod"}[5m]))` {
 			labels := map[string]string{"name": "retentionPeriod", "value": e.startedWith()["metrics"], "is_set": "true"}
 			result = append(result, map[string]any{"metric": labels, "value": []any{now().Unix(), "1"}})
@@ -75,6 +79,12 @@ func (e *Engine) startedWith() map[string]string {
 	return stack.Retention(&types.Project{Services: e.services})
 }
 
+func (e *Engine) guard() stack.Guard {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return stack.GuardOf(&types.Project{Services: e.services})
+}
+
 func (k *Keeping) list(kind string, now time.Time) []any {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -87,7 +97,7 @@ func (k *Keeping) list(kind string, now time.Time) []any {
 			"name": one.Name, "settings": map[string]int{"data_retention": one.Days},
 			"stats": map[string]any{
 				"created_at": now.Add(-one.Age).UnixMicro(), "doc_time_min": now.Add(-one.Age).UnixMicro(), "doc_time_max": now.UnixMicro(),
-				"doc_num": 1000, "storage_size": 20, "compressed_size": 10, "index_size": 0,
+				"doc_num": 1000, "storage_size": 10 * one.Megabytes, "compressed_size": one.Megabytes, "index_size": 0,
 			},
 		})
 	}

@@ -27,6 +27,8 @@ type config struct {
 	fileRetention           time.Duration
 	retentionInterval       time.Duration
 	deleteDelay             time.Duration
+	diskBreaker             bool
+	diskThreshold           int64 // below 100 per cent used, else MB free
 	orgHeader, streamHeader string
 	prometheus, ui          bool
 	telemetry               bool
@@ -58,6 +60,8 @@ func loadConfig(env map[string]string) (config, error) {
 		fileRetention:      time.Duration(max(1, r.num("ZO_MAX_FILE_RETENTION_TIME", 600))) * time.Second,
 		retentionInterval:  time.Duration(max(1, r.num("ZO_COMPACT_DATA_RETENTION_INTERVAL", 3600))) * time.Second,
 		deleteDelay:        time.Duration(max(0, r.num("ZO_COMPACT_DELETE_FILES_DELAY_MINUTES", 120))) * time.Minute,
+		diskBreaker:        r.flag("ZO_DISK_CIRCUIT_BREAKER_ENABLED", false),
+		diskThreshold:      max(0, r.num("ZO_DISK_CIRCUIT_BREAKER_THRESHOLD", 90)),
 		orgHeader:          r.str("ZO_GRPC_ORG_HEADER_KEY", "organization"),
 		streamHeader:       r.str("ZO_GRPC_STREAM_HEADER_KEY", "stream-name"),
 		prometheus:         r.flag("ZO_PROMETHEUS_ENABLED", true),

@@ -130,6 +130,7 @@ func serve(cfg config, stderr io.Writer) error {
 	defer stop()
 	go srv.refreshStats(ctx)
 	go srv.keepRetention(ctx)
+	go srv.watchDisk(ctx)
 
 	listener, err := net.Listen("tcp", net.JoinHostPort(cfg.addr, cfg.port))
 	if err != nil {

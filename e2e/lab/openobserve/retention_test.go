@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,11 +33,11 @@ func TestRetention(t *testing.T) {
 			})
 			now := testNow()
 			f.now = func() time.Time { return now }
-			body := ""
+			var body []string
 			for _, age := range []time.Duration{0, 34 * day / 10, 36 * day / 10, 6 * day, 7 * day} {
-				body += fmt.Sprintf(`,{"_timestamp":%d,"n":%q}`, at(age), age.String())
+				body = append(body, fmt.Sprintf(`{"_timestamp":%d,"n":%q}`, at(age), age.String()))
 			}
-			f.ingest(t, "app", "["+body[1:]+"]")
+			f.ingest(t, "app", "["+strings.Join(body, ",")+"]")
 			st := f.store.get(key)
 			if tc.moved {
 				st.publish(now.Add(-time.Hour), time.Minute)
