@@ -153,8 +153,10 @@ func (p Plan) Guarded(places Places) (Plan, error) {
 	return p, nil
 }
 
-// least is what stays free of any disk: a tenth of a small one, 256 MB of a large one.
-func least(total int64) int64 { return min(256_000_000, total/10) }
+// least is what stays free of any disk: a third of a small one, 256 MB of a large one. VictoriaMetrics writes what it has in memory
+// after it has stopped to take more, some five seconds of samples, and ends where there is no room for them: 30 MB were too little at
+// 500,000 samples a second.
+func least(total int64) int64 { return min(256_000_000, total/3) }
 
 // mustStayFree is what a file system has free when the parts that are on it are full.
 func (p Plan) mustStayFree(places Places, device string) (int64, error) {
