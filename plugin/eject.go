@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/docker-telemetry/docker-telemetry/internal/keeping"
 	"github.com/docker-telemetry/docker-telemetry/internal/settings"
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
@@ -53,6 +54,9 @@ func runEject(ctx context.Context, a *app, dir string) error {
 		return err
 	}
 	fmt.Fprintf(a.deps.stdout, "%s\n", dir)
+	if keeping.Policy(result.File.Retention).OfStreams() {
+		fmt.Fprintln(a.deps.stderr, "note: the retention of streams is kept in OpenObserve's volume, not in these files")
+	}
 	fmt.Fprintf(a.deps.stderr, "hint: docker compose --project-directory %s up --detach --wait\n", dir)
 	return nil
 }

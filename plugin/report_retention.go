@@ -14,6 +14,7 @@ import (
 
 	"github.com/docker-telemetry/docker-telemetry/report/retention"
 	"github.com/docker-telemetry/docker-telemetry/report/retention/page"
+	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
 type retentionOptions struct {
@@ -133,9 +134,13 @@ func runReportRetention(ctx context.Context, a *app, o retentionOptions) error {
 		store.progress.Failed(reading)
 		return store.unreadable(ctx, err)
 	}
+	options := retention.Options{WhatIf: asked.whatIf, MaxDisk: asked.maxDisk}
+	if err := store.lookAtDisks(ctx, &collected, &options); err != nil {
+		return err
+	}
 	store.progress.Found(reading)
 	store.close()
-	report, err := retention.Analyse(collected, retention.Options{WhatIf: asked.whatIf, MaxDisk: asked.maxDisk})
+	report, err := retention.Analyse(collected, options)
 	var unknown *retention.UnknownStreamError
 	if errors.As(err, &unknown) {
 		return &usageError{err: fmt.Errorf("--what-if: %w", unknown), advice: "the streams: docker telemetry report retention"}
@@ -150,6 +155,54 @@ func runReportRetention(ctx context.Context, a *app, o retentionOptions) error {
 		return err
 	}
 	return o.judge(report)
+}
+
+// lookAtDisks adds what only who reaches the containers of a stack can see: the disks that its stores write to, and the budget.
+func (r *reportStore) lookAtDisks(ctx context.Context, collected *retention.Collected, options *retention.Options) error {
+	if r.session == nil {
+		return nil
+	}
+	result, err := r.session.remembered()
+	if err != nil {
+		return err
+	}
+	if disk := result.File.Disk; disk != nil {
+		options.Budget = float64(disk.Metrics + disk.Logs)
+	}
+	project, err := stack.Load(ctx, r.session.manager.Bundle, result.Settings)
+	if err != nil {
+		return err
+	}
+	places, err := r.session.manager.Places(ctx, project)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		collected.Notes = append(collected.Notes, "the disks of the stores: "+err.Error())
+		return nil
+	}
+	collected.Disks = disksOf(places, stack.GuardOf(project))
+	return nil
+}
+
+// disksOf are the disks of the stores. OpenObserve's guard is a part of its disk.
+func disksOf(places []stack.Place, guard stack.Guard) []retention.StoreDisk {
+	var disks []retention.StoreDisk
+	for _, place := range places {
+		disk := retention.StoreDisk{Path: place.Path, Device: place.Device, Total: float64(place.Total), Free: float64(place.Free)}
+		switch {
+		case place.Component == stack.VictoriaMetrics:
+			disk.Store, disk.Guard = retention.Metrics, float64(guard.MetricsFree)
+		case place.Component == stack.OpenObserve && guard.LogsPercent > 0:
+			disk.Store, disk.Guard = retention.Logs, disk.Total*(1-float64(guard.LogsPercent)/100)
+		case place.Component == stack.OpenObserve:
+			disk.Store = retention.Logs
+		default:
+			continue
+		}
+		disks = append(disks, disk)
+	}
+	return disks
 }
 
 // logs is the stack's store of logs and traces, nil for a store that is not the stack's.

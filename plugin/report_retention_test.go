@@ -48,8 +48,10 @@ func ownStore(t *testing.T, free float64) *httptest.Server {
 		switch {
 		case expression == "time()":
 			fmt.Fprint(w, vector(sample(float64(now.Unix()), "")))
-		case strings.Contains(expression, `"flag|`):
-			fmt.Fprint(w, vector(sample(1, `"__name__":"flag","name":"retentionPeriod","value":"14d","is_set":"true"`),
+		case strings.Contains(expression, "flag{"):
+			fmt.Fprint(w, vector(sample(1, `"name":"retentionPeriod","value":"14d","is_set":"true"`)))
+		case strings.Contains(expression, `"vm_data_size_bytes|`):
+			fmt.Fprint(w, vector(
 				sample(120e6, `"__name__":"vm_data_size_bytes","type":"storage/small"`), sample(120e6, `"__name__":"vm_rows","type":"storage/small"`),
 				sample(free, `"__name__":"vm_free_disk_space_bytes","path":"/storage"`)))
 		case strings.Contains(expression, "tfirst_over_time(vm_app_uptime_seconds"):

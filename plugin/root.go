@@ -66,7 +66,7 @@ VictoriaMetrics; Grafana and the UIs are behind one TLS gateway.`,
 		newScaleCommand(a), newPullCommand(a), newVerifyCommand(a),
 		newStatusCommand(a), newFlowCommand(a), newDoctorCommand(a), newSupportBundleCommand(a),
 		newPsCommand(a), newLogsCommand(a), newOpenCommand(a), newCredentialsCommand(a), newCertsCommand(a),
-		newProfilesCommand(a), newTargetsCommand(a), newReportCommand(a), newRulesCommand(a), newConfigCommand(a), newEjectCommand(a), newVersionCommand(a),
+		newProfilesCommand(a), newTargetsCommand(a), newReportCommand(a), newRetentionCommand(a), newRulesCommand(a), newConfigCommand(a), newEjectCommand(a), newVersionCommand(a),
 		newComposeCommand(a),
 		newSnapshotCommand(a), newPruneCommand(a),
 	)

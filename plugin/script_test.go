@@ -103,6 +103,8 @@ type bench struct {
 	code     int
 	said     strings.Builder // all output but that of `credentials show`
 	answers  atomic.Value    // what the store behind the gateway answers with, see storeAnswers
+	keeping  stacktest.Keeping
+	disks    map[string]string // what a look at the disk of a component's volume says
 }
 
 type benchKey struct{}
@@ -111,7 +113,14 @@ func newBench(env *testscript.Env) *bench {
 	env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 	engine := stacktest.New()
-	return &bench{engine: engine, now: func() time.Time { return engine.Created.Add(3 * time.Minute) }}
+	b := &bench{engine: engine, now: func() time.Time { return engine.Created.Add(3 * time.Minute) }, disks: map[string]string{}}
+	engine.Exec = func(component string, command []string) string {
+		if command[0] == "sh" && strings.Contains(command[2], "df -kP") {
+			return b.disks[component]
+		}
+		return ""
+	}
+	return b
 }
 
 func onBench(run func(*bench, *testscript.TestScript, bool, []string)) func(*testscript.TestScript, bool, []string) {
@@ -313,6 +322,19 @@ func (b *bench) engineCommand(ts *testscript.TestScript, _ bool, args []string) 
 	case "gateway": // on this machine, with a store behind it, at a free port $PORT
 		b.engine.Address, b.engine.Gateway = "tcp://127.0.0.1:2375", b.store()
 		ts.Setenv("PORT", strconv.Itoa(freePort(ts)))
+	case "stream": // KIND/NAME AGE MEGABYTES: OpenObserve has it
+		kind, name, _ := strings.Cut(arg(1), "/")
+		age, err := time.ParseDuration(arg(2))
+		ts.Check(err)
+		megabytes, err := strconv.ParseFloat(arg(3), 64)
+		ts.Check(err)
+		b.keeping.Streams = append(b.keeping.Streams, &stacktest.Kept{Kind: kind, Name: name, Age: age, Megabytes: megabytes})
+	case "disk": // COMPONENT DEVICE TOTAL FREE USED: its volume, in kilobytes
+		b.disks[arg(1)] = fmt.Sprintf("%s\nFilesystem 1024-blocks Used Available Capacity Mounted on\nx %s 0 %s 0%% /x\n%s\t/x\n", arg(2), arg(3), arg(4), append(args, "")[5])
+	case "anew": // the streams lose their settings, as in a store that was begun anew
+		for _, one := range b.keeping.Streams {
+			one.Days = 0
+		}
 	case "store": // answers, refuses, or loses what it is sent
 		b.answers.Store(arg(1))
 	default:
@@ -335,7 +357,7 @@ func (b *bench) interruptAt(ts *testscript.TestScript, at string) func(context.C
 
 // store is OpenObserve behind the gateway, as `engine store` says it is.
 func (b *bench) store() http.Handler {
-	good := b.engine.StoresOf()
+	good := b.keeping.Serve(b.engine, func() time.Time { return b.now() }, b.engine.StoresOf())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		said := b.answers.Load()
 		switch {
@@ -360,7 +382,7 @@ func freePort(ts *testscript.TestScript) int {
 }
 
 func (b *bench) printChanges(ts *testscript.TestScript, _ bool, _ []string) {
-	for _, change := range b.engine.Changes() {
+	for _, change := range append(b.engine.Changes(), b.keeping.Told()...) {
 		fmt.Fprintln(ts.Stdout(), change)
 	}
 	fmt.Fprint(ts.Stdout(), "")

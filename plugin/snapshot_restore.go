@@ -329,7 +329,7 @@ func (s *session) stageRestore(ctx context.Context, file *os.File, contents snap
 
 // undoRestore removes what a restore made before it switched. Nothing else had changed.
 func (s *session) undoRestore(ctx context.Context, restore state.Restore) error {
-	if err := s.manager.RemoveProbes(ctx, s.state.Name); err != nil {
+	if err := s.manager.RemoveProbes(ctx, s.state.Name, 0); err != nil {
 		return err
 	}
 	made, err := s.manager.RestoredVolumes(ctx, s.state.Name, restore.ID)
@@ -387,11 +387,11 @@ func (s *session) startRestored(ctx context.Context, restore state.Restore, time
 	if err := s.endRestore(ctx, &restore); err != nil {
 		return err
 	}
-	var proof proven
 	if err := s.refuseOtherPassword(ctx, result); err != nil {
 		return err
 	}
-	if proof, err = s.proveAll(ctx, result, project, timeout); err != nil {
+	proof, err := s.prove(ctx, result, project, timeout)
+	if err != nil {
 		return leftRunning(ctx, s.state.Name, err)
 	}
 	s.close()

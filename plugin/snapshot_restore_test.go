@@ -67,12 +67,12 @@ func (r *restoring) restore() error {
 	return runSnapshotRestore(r.t.Context(), r.app, r.file, snapshotRestoreOptions{yes: true, timeout: 5 * time.Second})
 }
 
-func stores() []string { return []string{stack.Grafana, stack.OpenObserve, stack.VictoriaMetrics} }
+func storesOfData() []string { return []string{stack.Grafana, stack.OpenObserve, stack.VictoriaMetrics} }
 
 // become makes another stack of it: other data in each store, another password.
 func (r *restoring) become(what, password string) {
 	r.t.Helper()
-	for _, component := range stores() {
+	for _, component := range storesOfData() {
 		for _, volume := range r.engine.VolumesOf(component) {
 			r.engine.WriteVolume(volume, "data/small/part", what)
 		}
@@ -86,7 +86,7 @@ func (r *restoring) is() string {
 	set, err := credentials.Read(r.state)
 	assert.NilError(r.t, err)
 	what := map[string]string{keptPassword: "kept", sincePassword: "since"}[set[credentials.GrafanaPassword]]
-	for _, component := range stores() {
+	for _, component := range storesOfData() {
 		volumes := r.engine.VolumesOf(component)
 		assert.Equal(r.t, len(volumes), 1, "%s has %v", component, volumes)
 		file := r.engine.VolumeFiles(volumes[0])["data/small/part"]

@@ -24,6 +24,7 @@ type upOptions struct {
 	layers           layerOptions
 	noVerify, noWait bool
 	dryRun, watch    bool
+	disk             string
 	timeout          time.Duration
 }
 
@@ -52,6 +53,7 @@ those that are on, --profile none switches all off.`,
 	flags.StringVar(&opts.socket, "docker-socket", "", "Path of the Docker socket on the engine's host (default: found)")
 	flags.StringArrayVar(&opts.scale, "scale", nil, "Replicas, as COMPONENT=N")
 	opts.layers.addTo(a, cmd)
+	flags.StringVar(&opts.disk, "disk", "", "Budget of the disk, such as 5G, or none: see retention budget")
 	flags.BoolVar(&opts.noVerify, "no-verify", false, "Do not prove that data arrives")
 	flags.BoolVar(&opts.noWait, "no-wait", false, "Return when the containers are started")
 	flags.BoolVar(&opts.dryRun, "dry-run", false, "Say what would be done and do nothing")
@@ -63,6 +65,10 @@ those that are on, --profile none switches all off.`,
 
 func runUp(ctx context.Context, a *app, opts upOptions) error {
 	scale, err := stack.ParseScale(opts.scale)
+	if err != nil {
+		return err
+	}
+	disk, err := opts.budget()
 	if err != nil {
 		return err
 	}
@@ -98,7 +104,13 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 		}
 	}
 	if !opts.noWait {
+		if err := s.keepStreams(ctx, result); err != nil {
+			return leftRunning(ctx, a.name, err)
+		}
 		if err := s.bringInTargets(ctx); err != nil {
+			return leftRunning(ctx, a.name, err)
+		}
+		if err := s.budgetOfUp(ctx, disk, opts.timeout); err != nil {
 			return leftRunning(ctx, a.name, err)
 		}
 	}
@@ -111,6 +123,38 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 	}
 	unlock()
 	return s.watchTargets(ctx)
+}
+
+// budget is what --disk comes to, nil without it.
+func (o upOptions) budget() (*int64, error) {
+	switch {
+	case o.disk == "":
+		return nil, nil //nolint:nilnil // no budget was asked for, which is no error
+	case o.noWait || o.dryRun:
+		return nil, &usageError{err: errors.New("--disk is split by what runs, so it goes with neither --no-wait nor --dry-run")}
+	}
+	size, err := parseBudget(o.disk)
+	return &size, err
+}
+
+// budgetOfUp gives the running stack a budget that it does not have yet: a second up does not split it again.
+func (s *session) budgetOfUp(ctx context.Context, size *int64, timeout time.Duration) error {
+	if size == nil {
+		return nil
+	}
+	before, err := s.remembered()
+	if err != nil {
+		return err
+	}
+	kept := int64(0)
+	if before.File.Disk != nil {
+		kept = before.File.Disk.Bytes
+	}
+	if kept == *size {
+		return nil
+	}
+	_, err = s.giveBudget(ctx, before, *size, retentionSetOptions{timeout: timeout})
+	return err
 }
 
 // bring makes the engine run what is asked for. owns says, in what is remembered, for whom. The caller holds the lock.

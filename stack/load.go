@@ -36,7 +36,32 @@ type Settings struct {
 	EngineAPI    string            // API version of the engine, for example "1.41"
 	Options      map[string]string // choices of profiles; compose files have them as ${OPTION_NAME}
 	Volumes      map[string]string // names of volumes on the engine by their key, where a restore chose another
+	Keep         Keep              // how long the stores keep their data
+	Guard        Guard             // from when on they take no more
 	Layers       []Layer           // merged onto the base in this order: profiles, then the user's overlays
+}
+
+// Keep is how long the stores keep their data; a zero field is the bundle's default.
+type Keep struct {
+	Metrics  string // as VictoriaMetrics takes it: "30d"
+	LogsDays int    // of logs and traces, for streams of OpenObserve without a setting of their own
+}
+
+// Guard is how full a disk may be before the stores take no more; a zero field is the bundle's default.
+type Guard struct {
+	MetricsFree    int64 // bytes that VictoriaMetrics leaves free
+	LogsPercent    int   // of its disk that may be used before OpenObserve refuses
+	CacheMegabytes int64 // of each of OpenObserve's caches
+}
+
+func (g Guard) into(environment types.Mapping) {
+	for name, value := range map[string]int64{
+		"DISK_METRICS_FREE": g.MetricsFree, "DISK_LOGS_PERCENT": int64(g.LogsPercent), "DISK_CACHE_MB": g.CacheMegabytes,
+	} {
+		if value > 0 {
+			environment[name] = strconv.FormatInt(value, 10)
+		}
+	}
 }
 
 // startIntervalAPI is the first API version with healthcheck.start_interval (Engine 25). Compose refuses the
@@ -92,6 +117,13 @@ func environmentOf(bundle fs.FS, settings Settings) (types.Mapping, error) {
 		"DOCKER_SOCKET":  settings.DockerSocket,
 	}
 	maps.Copy(environment, pins)
+	settings.Guard.into(environment)
+	if settings.Keep.Metrics != "" {
+		environment["RETENTION_METRICS"] = settings.Keep.Metrics
+	}
+	if settings.Keep.LogsDays > 0 {
+		environment["RETENTION_LOGS_DAYS"] = strconv.Itoa(settings.Keep.LogsDays)
+	}
 	for name, value := range settings.Options {
 		environment["OPTION_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = value
 	}

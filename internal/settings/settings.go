@@ -15,9 +15,11 @@ import (
 
 	"github.com/docker-telemetry/docker-telemetry/certs"
 	"github.com/docker-telemetry/docker-telemetry/internal/credentials"
+	"github.com/docker-telemetry/docker-telemetry/internal/keeping"
 	"github.com/docker-telemetry/docker-telemetry/internal/state"
 	"github.com/docker-telemetry/docker-telemetry/internal/version"
 	"github.com/docker-telemetry/docker-telemetry/profiles"
+	"github.com/docker-telemetry/docker-telemetry/report/retention"
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
@@ -26,6 +28,9 @@ const (
 	DefaultBind = "127.0.0.1"
 	DefaultPort = 8082
 )
+
+// DefaultRetention is what the bundle starts both stores with.
+const DefaultRetention = "14d"
 
 // Request is what a caller asks for; a zero field keeps what the state remembers, or takes the default.
 type Request struct {
@@ -36,6 +41,8 @@ type Request struct {
 	Profiles     []string          // nil keeps, "none" switches all off
 	Overlays     []string          // paths of compose files; nil keeps, "none" leaves all out
 	Options      map[string]string // of profiles, by name
+	Retention    keeping.Policy    // merged with what is remembered; keeping.Default takes a target out
+	Disk         *state.Disk       // a budget; nil keeps what is remembered, one of no bytes removes it
 }
 
 // Source is where settings come from: the state folders and the engine they are for.
@@ -201,6 +208,7 @@ func (s Source) merge(request Request) (Result, error) {
 		Settings: stack.Settings{
 			Name: s.Stack.Name, Bind: file.Bind, Port: file.Port, Host: s.Engine.Name,
 			DockerSocket: orElse(file.DockerSocket, s.Engine.SocketPath), EngineAPI: s.Engine.API, Volumes: file.Volumes,
+			Keep: keepOf(file), Guard: guardOf(file.Disk),
 		},
 	}
 	if err := s.layer(&result, request); err != nil {
@@ -220,6 +228,39 @@ func apply(file *state.File, request Request) {
 	file.DockerSocket = orElse(request.DockerSocket, file.DockerSocket)
 	file.Options = with(file.Options, request.Options)
 	file.Scale = with(file.Scale, request.Scale)
+	if request.Disk != nil {
+		file.Disk = request.Disk
+	}
+	if file.Disk != nil && file.Disk.Bytes == 0 {
+		file.Disk = nil
+	}
+	if len(request.Retention) > 0 {
+		file.Retention = keeping.Policy(file.Retention).With(request.Retention)
+	}
+}
+
+// keepOf is what the stores start with: what was asked for, or else what the budget leaves. The rest of a policy is kept in
+// OpenObserve.
+func keepOf(file state.File) stack.Keep {
+	policy := keeping.Policy(file.Retention)
+	keep := stack.Keep{Metrics: policy[retention.Metrics], LogsDays: int(policy.Days(retention.Logs))}
+	if file.Disk == nil {
+		return keep
+	}
+	if keep.Metrics == "" && file.Disk.MetricsDays > 0 {
+		keep.Metrics = fmt.Sprintf("%dd", file.Disk.MetricsDays)
+	}
+	if keep.LogsDays == 0 {
+		keep.LogsDays = file.Disk.LogsDays
+	}
+	return keep
+}
+
+func guardOf(disk *state.Disk) stack.Guard {
+	if disk == nil {
+		return stack.Guard{}
+	}
+	return stack.Guard{MetricsFree: disk.MetricsFree, LogsPercent: disk.LogsPercent, CacheMegabytes: disk.CacheMegabytes}
 }
 
 // with returns the entries of both, the later ones on top; nil when there are none.

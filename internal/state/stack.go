@@ -38,11 +38,13 @@ type File struct {
 	SchemaVersion int               `json:"schemaVersion"`
 	Version       string            `json:"version"` // of docker telemetry, when last written
 	Profiles      []string          `json:"profiles,omitempty"`
-	Overlays      []string          `json:"overlays,omitempty"` // absolute paths of the user's compose files
-	Options       map[string]string `json:"options,omitempty"`  // of the profiles
-	Features      map[string]bool   `json:"features,omitempty"` // of the engine's host, as the last up found them
-	Scale         map[string]int    `json:"scale,omitempty"`    // replicas by component
-	Volumes       map[string]string `json:"volumes,omitempty"`  // names on the engine by key, of those that a restore made beside others
+	Overlays      []string          `json:"overlays,omitempty"`  // absolute paths of the user's compose files
+	Options       map[string]string `json:"options,omitempty"`   // of the profiles
+	Features      map[string]bool   `json:"features,omitempty"`  // of the engine's host, as the last up found them
+	Scale         map[string]int    `json:"scale,omitempty"`     // replicas by component
+	Volumes       map[string]string `json:"volumes,omitempty"`   // names on the engine by key, of those that a restore made beside others
+	Retention     map[string]string `json:"retention,omitempty"` // by what it is for: metrics, logs, traces, logs/STREAM
+	Disk          *Disk             `json:"disk,omitempty"`      // nil: no budget
 	Bind          string            `json:"bind,omitempty"`
 	Port          int               `json:"port,omitempty"`
 	DockerSocket  string            `json:"dockerSocket,omitempty"`
@@ -65,6 +67,22 @@ type Use struct {
 	Networks []string  `json:"networks,omitempty"` // to be reached on, as Compose or the engine calls them; none is all of the project's
 	Stopped  bool      `json:"stopped,omitempty"`  // by `docker compose stop`
 	Since    time.Time `json:"since"`              // of its last up
+}
+
+// Disk is a budget of the disk, in bytes, with what followed from it when it was set.
+type Disk struct {
+	Bytes   int64 `json:"bytes"`   // in all
+	Metrics int64 `json:"metrics"` // the parts
+	Logs    int64 `json:"logs"`
+	Buffers int64 `json:"buffers"`
+	Reserve int64 `json:"reserve"`
+
+	MetricsDays int `json:"metricsDays,omitempty"` // retention that fits; 0 leaves it as it was
+	LogsDays    int `json:"logsDays,omitempty"`
+
+	MetricsFree    int64 `json:"metricsFree"` // VictoriaMetrics takes no more when its disk has less free
+	LogsPercent    int   `json:"logsPercent"` // OpenObserve takes no more when more of its disk is used
+	CacheMegabytes int64 `json:"cacheMegabytes"`
 }
 
 func (s *Stack) folder() folder {

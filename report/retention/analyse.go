@@ -15,8 +15,8 @@ import (
 type Options struct {
 	// WhatIf are other retentions to forecast with.
 	WhatIf []Wanted
-	// MaxDisk is a budget in bytes for both stores, 0 for none.
-	MaxDisk float64
+	// MaxDisk is a budget in bytes for both stores, 0 for none; Budget is one that they are held to already.
+	MaxDisk, Budget float64
 }
 
 // UnknownStreamError is an option that names a stream which is not there.
@@ -289,29 +289,83 @@ const (
 
 // limits are what the courses may come to fill. Nobody but the stores is taken to write there.
 func (a *analysis) limits(courses []course) []Limit {
-	list := []Limit{}
+	list := a.volumes(courses)
 	now := a.now()
-	if m := a.Metrics; m != nil && m.Disk.Free != nil {
-		free, over := *m.Disk.Free, "free space of "+m.Disk.Path+", while nothing else writes there"
-		if m.Disk.Reserve != nil {
-			free = max(0, free-*m.Disk.Reserve)
-			over = "free space of " + m.Disk.Path + " without the last " + size(*m.Disk.Reserve) + ", from which on the store takes no more; while nothing else writes there"
-		}
-		limit := Limit{Name: volume, Stores: []string{Metrics}, Free: free, How: Reported, Over: over}
-		if a.Logs != nil {
-			limit.Stores = append(limit.Stores, Logs, Traces)
-			limit.How = Estimated
-			limit.Over += "; OpenObserve does not tell its disk, and is taken to be on the same"
-		}
-		limit.Bytes = present(courses) + free
-		limit.Full = full(courses, now, limit.Bytes)
-		list = append(list, limit)
-	}
 	if most := a.options.MaxDisk; most > 0 {
-		list = append(list, Limit{
-			Name: budget, Stores: []string{Metrics, Logs, Traces}, Bytes: most, Free: max(0, most-present(courses)), How: Measured,
-			Over: "as asked", Full: full(courses, now, most),
-		})
+		list = append(list, budgetOf(most, courses, now, asAsked))
+	}
+	if most := a.options.Budget; most > 0 && a.options.MaxDisk <= 0 {
+		list = append(list, budgetOf(most, courses, now, "the stores' parts of the stack's budget"))
+	}
+	return list
+}
+
+// asAsked is what a budget of --max-disk is known by.
+const asAsked = "as asked"
+
+func budgetOf(most float64, courses []course, now time.Time, over string) Limit {
+	return Limit{
+		Name: budget, Stores: []string{Metrics, Logs, Traces}, Bytes: most, Free: max(0, most-present(courses)), How: Measured,
+		Over: over, Full: full(courses, now, most),
+	}
+}
+
+func (a *analysis) volumes(courses []course) []Limit {
+	if len(a.Disks) > 0 {
+		return a.seenVolumes(courses)
+	}
+	m := a.Metrics
+	if m == nil || m.Disk.Free == nil {
+		return []Limit{}
+	}
+	free, over := *m.Disk.Free, "free space of "+m.Disk.Path+", while nothing else writes there"
+	if m.Disk.Reserve != nil {
+		free = max(0, free-*m.Disk.Reserve)
+		over = "free space of " + m.Disk.Path + " without the last " + size(*m.Disk.Reserve) + ", from which on the store takes no more; while nothing else writes there"
+	}
+	limit := Limit{Name: volume, Stores: []string{Metrics}, Free: free, How: Reported, Over: over}
+	if a.Logs != nil {
+		limit.Stores = append(limit.Stores, Logs, Traces)
+		limit.How = Estimated
+		limit.Over += "; OpenObserve does not tell its disk, and is taken to be on the same"
+	}
+	limit.Bytes = present(courses) + free
+	limit.Full = full(courses, a.now(), limit.Bytes)
+	return []Limit{limit}
+}
+
+// seenVolumes has a limit for each file system that a store writes to. It is full when the first store takes no more.
+func (a *analysis) seenVolumes(courses []course) []Limit {
+	list := []Limit{}
+	for i, disk := range a.Disks {
+		if slices.ContainsFunc(a.Disks[:i], func(other StoreDisk) bool { return other.Device == disk.Device }) {
+			continue
+		}
+		limit := Limit{Name: volume, How: Measured}
+		guard := 0.0
+		var paths []string
+		for _, other := range a.Disks {
+			if other.Device != disk.Device {
+				continue
+			}
+			guard = max(guard, other.Guard)
+			paths = append(paths, other.Path)
+			limit.Stores = append(limit.Stores, other.Store)
+			if other.Store == Logs {
+				limit.Stores = append(limit.Stores, Traces)
+			}
+		}
+		var there []course
+		for at, s := range a.report.Streams {
+			if slices.Contains(limit.Stores, s.Store) {
+				there = append(there, courses[at])
+			}
+		}
+		limit.Free = max(0, disk.Free-guard)
+		limit.Over = "free space of " + strings.Join(paths, " and ") + " without the last " + size(guard) + ", from which on a store takes no more; while nothing else writes there"
+		limit.Bytes = present(there) + limit.Free
+		limit.Full = full(there, a.now(), limit.Bytes)
+		list = append(list, limit)
 	}
 	return list
 }
@@ -420,11 +474,11 @@ func (a *analysis) whatIf() (*WhatIf, error) {
 	}
 	courses := slices.Clone(a.courses)
 	found := &WhatIf{Changes: []Change{}}
-	// One for a stream counts before one for its store.
+	// One for a stream counts before one for all of its kind, and that before one for its store.
 	general := slices.Clone(a.options.WhatIf)
-	slices.SortStableFunc(general, func(a, b Wanted) int { return cmp.Compare(min(1, len(a.Name)), min(1, len(b.Name))) })
+	slices.SortStableFunc(general, func(a, b Wanted) int { return cmp.Compare(a.rank(), b.rank()) })
 	for _, wanted := range general {
-		known := wanted.Name == ""
+		known := wanted.Name == "" // a kind without a stream yet is no mistake
 		for i, s := range a.report.Streams {
 			if !wanted.is(s) {
 				continue
@@ -445,6 +499,7 @@ func (a *analysis) whatIf() (*WhatIf, error) {
 		gone := max(0, min(inDays(after.keep.cut(now).Sub(before.oldest)), inDays(now.Sub(before.oldest))))
 		change := Change{
 			Store: s.Store, Name: s.Name, Days: after.keep.days, BytesBefore: before.atRetention(), Bytes: after.atRetention(),
+			DeletedBefore: deletedBefore(after, now), HiddenBefore: hiddenBefore(after, now),
 		}
 		if s.Retention != nil {
 			change.DaysBefore = s.Retention.Days
@@ -459,9 +514,41 @@ func (a *analysis) whatIf() (*WhatIf, error) {
 	return found, nil
 }
 
+// deletedBefore is the time before which a course loses what it has now; nil where nothing is so old.
+func deletedBefore(c course, now time.Time) *time.Time {
+	cut := c.keep.cut(now)
+	if !c.oldest.Before(cut) {
+		return nil
+	}
+	return &cut
+}
+
+// hiddenBefore is of metrics: VictoriaMetrics shows nothing over its retention, whatever of it is still on the disk.
+func hiddenBefore(c course, now time.Time) *time.Time {
+	edge := now.Add(-time.Duration(c.keep.days * float64(day)))
+	if !c.keep.monthly || c.keep.days <= 0 || !c.oldest.Before(edge) {
+		return nil
+	}
+	return &edge
+}
+
+// rank orders settings from those for the most to those for one.
+func (w Wanted) rank() int {
+	switch {
+	case w.Name != "":
+		return 2
+	case w.Store == Traces:
+		return 1
+	default:
+		return 0
+	}
+}
+
 // is reports whether a wanted retention is for a stream. OpenObserve's global one is for those without their own.
 func (w Wanted) is(s Stream) bool {
 	switch {
+	case w.Store == Traces && w.Name == "":
+		return s.Store == Traces
 	case w.Store == Metrics || w.Name != "":
 		return w.Store == s.Store && w.Name == s.Name
 	case s.Store == Metrics:

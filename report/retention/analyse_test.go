@@ -102,8 +102,8 @@ func laptop() *metricsStore {
 		}},
 		answers: map[string][]victoriametrics.Sample{
 			"time()": one(unix(now())),
-			"flag|": {
-				value(1, named, "flag", "name", "retentionPeriod", "value", "14d", "is_set", "true"),
+			"flag{":  {value(1, "name", "retentionPeriod", "value", "14d", "is_set", "true")},
+			"vm_data_size_bytes|": {
 				value(80e6, named, "vm_data_size_bytes", "type", "storage/small"), value(20e6, named, "vm_data_size_bytes", "type", "storage/big"),
 				value(20e6, named, "vm_data_size_bytes", "type", "indexdb/file"),
 				value(90e6, named, "vm_rows", "type", "storage/small"), value(10e6, named, "vm_rows", "type", "storage/big"),
@@ -295,7 +295,7 @@ func TestNoFindings(t *testing.T) {
 	for _, part := range []string{"vm_rows_ignored_total", "zo_ingest_errors", "vector_buffer"} {
 		s.answers[part] = nil
 	}
-	s.answers["flag|"][0].Labels["value"] = "30d"
+	s.answers["flag{"][0].Labels["value"] = "30d"
 	l.days, l.streams = 14, l.streams[:1]
 	l.streams[0].Oldest = now().AddDate(0, 0, -14)
 	report := reportOf(t, s, l, retention.Options{})
@@ -317,7 +317,7 @@ func TestFindingsOne(t *testing.T) {
 		{"none came", func(s *metricsStore, _ *logsStore) { s.answers["sum(vm_rows_inserted_total)"] = one(0) }, "no sample came from outside"},
 		{"an old month", func(s *metricsStore, _ *logsStore) { s.days["2026-10-07"] = true }, "the retention of 14d does nothing: there is data of 2026-10-07"},
 		{"read only", func(s *metricsStore, _ *logsStore) {
-			s.answers["flag|"] = append(s.answers["flag|"], value(1, "__name__", "vm_storage_is_read_only"))
+			s.answers["vm_data_size_bytes|"] = append(s.answers["vm_data_size_bytes|"], value(1, "__name__", "vm_storage_is_read_only"))
 		}, "takes nothing more"},
 		{"two snapshots", func(s *metricsStore, _ *logsStore) { s.fail, s.names = nil, []string{"a", "b"} }, "2 snapshots of VictoriaMetrics"},
 	} {
@@ -340,7 +340,7 @@ func TestOnlyOwnMetricsAreRead(t *testing.T) {
 		if expression == "" || strings.HasSuffix(expression, "time()") {
 			continue
 		}
-		assert.Assert(t, strings.Contains(expression, "vm_") || strings.Contains(expression, "zo_"), expression)
+		assert.Assert(t, strings.Contains(expression, "vm_") || strings.Contains(expression, "zo_") || strings.Contains(expression, "flag{"), expression)
 		assert.Assert(t, !strings.Contains(expression, victoriametrics.EverySeries), expression)
 	}
 }
@@ -519,4 +519,45 @@ func TestJSONHoldsToItsSchema(t *testing.T) {
 		assert.NilError(t, json.Unmarshal(raw, &value))
 		assert.NilError(t, schema.Validate(value), name)
 	}
+}
+
+// With a look at the disks there is a limit for each, and a store whose disk is as full as it may be is named: it takes no metrics that
+// could tell.
+func TestDisks(t *testing.T) {
+	collected, err := retention.Collect(t.Context(), laptop(), cluttered(), retention.Request{Now: now(), Horizon: 30 * 24 * time.Hour})
+	assert.NilError(t, err)
+	analysed := func(budget float64, disks ...retention.StoreDisk) retention.Report {
+		collected.Disks = disks
+		report, err := retention.Analyse(collected, retention.Options{Budget: budget})
+		assert.NilError(t, err)
+		return report
+	}
+	metrics := retention.StoreDisk{Store: retention.Metrics, Path: "/storage", Device: "1", Total: 10e9, Free: 3e9, Guard: 1e9}
+	logs := retention.StoreDisk{Store: retention.Logs, Path: "/data", Device: "1", Total: 10e9, Free: 3e9, Guard: 2e9}
+	one := analysed(4e9, metrics, logs)
+	assert.Equal(t, len(one.Limits), 2)
+	assert.DeepEqual(t, one.Limits[0].Stores, []string{"metrics", "logs", "traces"})
+	assert.Equal(t, one.Limits[0].Free, 1e9, "the first that stops")
+	assert.Equal(t, one.Limits[1].Name, "budget")
+	assert.Equal(t, one.Limits[1].Over, "the stores' parts of the stack's budget")
+	assert.Assert(t, !strings.Contains(codes(one), "DTR011"))
+
+	logs.Device, logs.Free = "2", 1.9e9
+	two := analysed(0, metrics, logs)
+	assert.Equal(t, len(two.Limits), 2)
+	assert.DeepEqual(t, two.Limits[0].Stores, []string{"metrics"})
+	assert.DeepEqual(t, two.Limits[1].Stores, []string{"logs", "traces"})
+	assert.Equal(t, two.Limits[0].Free, 2e9)
+	assert.Equal(t, two.Limits[1].Free, 0.0)
+	var said []string
+	for _, finding := range two.Findings {
+		if finding.Code == retention.ReadOnly {
+			said = append(said, finding.Title)
+		}
+	}
+	assert.DeepEqual(t, said, []string{
+		"OpenObserve takes nothing more, and what is sent waits in the agent's buffer: of the 10.0 GB of its disk 1.9 GB are free, and it stops below 2.0 GB (ZO_DISK_CIRCUIT_BREAKER_THRESHOLD)",
+	})
+	reason, known := one.Judge(0)
+	assert.Assert(t, known && reason == "", "a budget of the stack is no gate of its own: %s", reason)
 }

@@ -45,8 +45,19 @@ type Collected struct {
 	Metrics *MetricsHeld // nil where the store did not answer
 	Logs    *LogsHeld    // nil where there is none, or it did not answer
 	Notes   []string
+	// Disks are those that the stores write to, as somebody sees them who can look there; none where nobody can.
+	Disks []StoreDisk
 	// Incomplete: a store that should have answered did not.
 	Incomplete bool
+}
+
+// StoreDisk is the file system that a store writes to, in bytes. OpenObserve's is for logs and traces.
+type StoreDisk struct {
+	Store        string // Metrics or Logs
+	Path, Device string // Device is the same for all on one
+	Total, Free  float64
+	// Guard is what it leaves free: with less, it takes no more.
+	Guard float64
 }
 
 // LogsHeld is what OpenObserve has.

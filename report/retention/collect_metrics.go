@@ -110,8 +110,13 @@ func (c *Collected) present(ctx context.Context, store MetricsStore, m *MetricsH
 	if len(clock) == 1 {
 		m.Clock = time.Unix(int64(clock[0].Value), 0).UTC()
 	}
-	own, err := store.QueryLatest(ctx, `{__name__=~"flag|vm_data_size_bytes|vm_rows|vm_free_disk_space_bytes|vm_free_disk_space_limit_bytes|`+
-		`vm_total_disk_space_bytes|vm_snapshots|vm_storage_is_read_only",name=~"|retentionPeriod"}`)
+	flag, err := RunningFlag(ctx, store)
+	if err != nil {
+		return err
+	}
+	m.Flag, m.FlagSet = flag.Value, flag.Set
+	own, err := store.QueryLatest(ctx, `{__name__=~"vm_data_size_bytes|vm_rows|vm_free_disk_space_bytes|vm_free_disk_space_limit_bytes|`+
+		`vm_total_disk_space_bytes|vm_snapshots|vm_storage_is_read_only"}`)
 	if err != nil {
 		return err
 	}
@@ -133,11 +138,30 @@ func (c *Collected) present(ctx context.Context, store MetricsStore, m *MetricsH
 	return nil
 }
 
+// Flag is -retentionPeriod of a VictoriaMetrics that runs; its Value is "" where the store did not say.
+type Flag struct {
+	Value string
+	Set   bool // somebody gave it
+}
+
+// Querier answers a query on the store's metrics of itself.
+type Querier interface {
+	QueryLatest(ctx context.Context, expression string) ([]victoriametrics.Sample, error)
+}
+
+// RunningFlag reads it from the store's metrics of itself. A store that was started anew with another value has both for five
+// minutes, and the one that it wrote last is its own.
+func RunningFlag(ctx context.Context, store Querier) (Flag, error) {
+	samples, err := store.QueryLatest(ctx, `topk(1, tlast_over_time(flag{name="retentionPeriod"}[5m]))`)
+	if err != nil || len(samples) != 1 {
+		return Flag{}, err
+	}
+	return Flag{Value: samples[0].Labels["value"], Set: samples[0].Labels["is_set"] == "true"}, nil
+}
+
 func (m *MetricsHeld) take(sample victoriametrics.Sample) {
 	kind := sample.Labels["type"]
 	switch sample.Labels["__name__"] {
-	case "flag":
-		m.Flag, m.FlagSet = sample.Labels["value"], sample.Labels["is_set"] == "true"
 	case "vm_data_size_bytes":
 		into := &m.DataBytes
 		if strings.HasPrefix(kind, "indexdb/") {

@@ -438,7 +438,7 @@ func (r Report) Judge(minDays float64) (reason string, known bool) {
 		case minDays > 0 && inDays(limit.Full.Expected.Sub(r.At)) < minDays:
 			return fmt.Sprintf("the %s of %s is full in %s, less than --min-days-left %g", limit.Name, size(limit.Bytes),
 				daysText(math.Max(0, inDays(limit.Full.Expected.Sub(r.At)))), minDays), true
-		case limit.Name == budget && limit.Full.Expected.Sub(r.At) <= horizon:
+		case limit.Name == budget && limit.Over == asAsked && limit.Full.Expected.Sub(r.At) <= horizon:
 			return fmt.Sprintf("the stores need more than --max-disk %s from %s on", size(limit.Bytes), limit.Full.Expected.Format(time.DateOnly)), true
 		}
 	}

@@ -59,6 +59,7 @@ func (a *analysis) findings() []Finding {
 	}
 	found = append(found, a.ofDisk()...)
 	found = append(found, a.ofDefault()...)
+	found = append(found, a.ofGuards()...)
 	if a.Metrics != nil {
 		found = append(found, a.ofOwnMetrics(a.Metrics)...)
 	}
@@ -142,7 +143,7 @@ func (a *analysis) ofDisk() []Finding {
 		}
 		found = append(found, Finding{
 			Code: LongerThanDisk, Bytes: limit.Bytes, Title: title,
-			Fix: "try shorter ones: docker telemetry report retention --what-if metrics=7d,logs=7d",
+			Fix: "try shorter ones: docker telemetry report retention --what-if metrics=7d,logs=7d; then docker telemetry retention set",
 		})
 	}
 	return found
@@ -164,12 +165,12 @@ func (a *analysis) ofDefault() []Finding {
 	case global == openobserve.DefaultDays:
 		title = "OpenObserve keeps everything for its default of 3650 days: nobody set a retention"
 	}
-	found := []Finding{{Code: DefaultForever, Store: Logs, Title: title, Fix: "set ZO_COMPACT_DATA_RETENTION_DAYS to 3 or more"}}
+	found := []Finding{{Code: DefaultForever, Store: Logs, Title: title, Fix: "docker telemetry retention set logs=14d"}}
 	for _, s := range a.report.Streams {
 		if s.Store != Metrics && s.Retention.Source != ownSetting && s.Records != nil && s.Records.Value > 0 {
 			found = append(found, Finding{
 				Code: NoSetting, Store: s.Store, Name: s.Name, Bytes: s.Bytes.Value,
-				Title: "the stream has no setting of its own, and the global one lets it grow without end", Fix: "set the data retention of the stream in OpenObserve, to 3 days or more",
+				Title: "the stream has no setting of its own, and the global one lets it grow without end", Fix: "docker telemetry retention set " + s.Store + "/" + s.Name + "=14d",
 			})
 		}
 	}
@@ -192,7 +193,8 @@ func (a *analysis) ofOwnMetrics(m *MetricsHeld) []Finding {
 			Fix:   "delete it by /snapshot/delete, or set -snapshotsMaxAge",
 		})
 	}
-	if m.ReadOnly {
+	// A store that takes nothing more does not take its own metrics either, so a look at its disk knows better.
+	if m.ReadOnly && len(a.Disks) == 0 {
 		found = append(found, Finding{
 			Code: ReadOnly, Store: Metrics, Title: "VictoriaMetrics takes nothing more: the disk is full", Fix: "make room on the disk, then shorten the retention",
 		})
@@ -212,6 +214,28 @@ func (a *analysis) ofOwnMetrics(m *MetricsHeld) []Finding {
 			Code: NoData, Store: Metrics, Title: "no sample came from outside since the store started, or for a day",
 			Fix: "see which hop it does not pass: docker telemetry status",
 		})
+	}
+	return found
+}
+
+// ofGuards names the stores that take no more because their disk is as full as it may be.
+func (a *analysis) ofGuards() []Finding {
+	var found []Finding
+	for _, disk := range a.Disks {
+		if disk.Guard <= 0 || disk.Total <= 0 || disk.Free >= disk.Guard {
+			continue
+		}
+		left := fmt.Sprintf("of the %s of its disk %s are free, and it stops below %s", size(disk.Total), size(disk.Free), size(disk.Guard))
+		finding := Finding{
+			Code: ReadOnly, Store: disk.Store, Bytes: disk.Free,
+			Title: "VictoriaMetrics takes nothing more, and says so to who sends: " + left + " (-storage.minFreeDiskSpaceBytes)",
+			Fix:   "make room on the disk, or docker telemetry retention budget SIZE for a larger one; a shorter retention frees whole months",
+		}
+		if disk.Store == Logs {
+			finding.Title = "OpenObserve takes nothing more, and what is sent waits in the agent's buffer: " + left + " (ZO_DISK_CIRCUIT_BREAKER_THRESHOLD)"
+			finding.Fix = "make room on the disk, or docker telemetry retention set logs=3d, or docker telemetry retention budget SIZE for a larger one"
+		}
+		found = append(found, finding)
 	}
 	return found
 }

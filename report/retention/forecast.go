@@ -183,6 +183,12 @@ func spread(rates []Rate) *Range {
 	return &Range{Low: low.BytesPerDay, Expected: best.BytesPerDay, High: high.BytesPerDay, How: best.How, Over: over}
 }
 
+// PerDay is what comes in, in bytes, with the range of the windows; nil where no rate is known.
+func (s Stream) PerDay() *Range { return spread(s.Rates) }
+
+// Own reports whether a stream has a retention of its own.
+func (s Stream) Own() bool { return s.Retention != nil && s.Retention.Source == ownSetting }
+
 func windowText(name string) string {
 	if name == whole {
 		return "all that is there"

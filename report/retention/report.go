@@ -183,6 +183,10 @@ type Change struct {
 	Bytes       *Range  `json:"bytesAtRetention"`
 	// Freed are the bytes that it would delete of what is there now.
 	Freed float64 `json:"bytesFreed"`
+	// DeletedBefore: what is older would be deleted as soon as the store looks; nil where nothing is so old.
+	DeletedBefore *time.Time `json:"deletedBefore"`
+	// HiddenBefore: older samples would be on the disk and in no answer any more; nil where none is so old, and of logs and traces.
+	HiddenBefore *time.Time `json:"hiddenBefore"`
 }
 
 // Size is the size of all streams at a time. Low and High are equal to Expected for what was.

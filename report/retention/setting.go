@@ -60,14 +60,26 @@ func (k keeping) longest() float64 {
 	}
 }
 
-// Wanted is a retention for --what-if: of a store, or of one of its streams.
+// FlagDays reads -retentionPeriod as VictoriaMetrics does.
+func FlagDays(text string) (float64, error) { return days(text) }
+
+// Wanted is a retention that is asked for: of a store, or of one of its streams.
 type Wanted struct {
 	Store, Name string
 	Days        float64
 }
 
-// ParseWanted reads metrics=30d, logs=7d or logs/STREAM=3d. "logs" is OpenObserve's global setting, which is for its traces too.
-// What a store would refuse is refused here: VictoriaMetrics takes a day at least, OpenObserve three.
+// Target is what it is for, as ParseWanted reads it.
+func (w Wanted) Target() string {
+	if w.Name == "" {
+		return w.Store
+	}
+	return w.Store + "/" + w.Name
+}
+
+// ParseWanted reads metrics=30d, logs=7d, traces=7d or logs/STREAM=3d. "logs" is OpenObserve's global setting, which is for its
+// traces too; "traces" is one for each stream of traces. What a store would refuse is refused here: VictoriaMetrics takes a day at
+// least, OpenObserve three and whole ones.
 func ParseWanted(text string) (Wanted, error) {
 	target, value, found := strings.Cut(text, "=")
 	if !found {
@@ -75,8 +87,8 @@ func ParseWanted(text string) (Wanted, error) {
 	}
 	store, name, named := strings.Cut(target, "/")
 	switch {
-	case store != Metrics && store != Logs && store != Traces, named && (name == "" || store == Metrics), store == Traces && !named:
-		return Wanted{}, fmt.Errorf("%q is neither metrics nor logs, nor a stream such as logs/docker or traces/default", target)
+	case store != Metrics && store != Logs && store != Traces, named && (name == "" || store == Metrics):
+		return Wanted{}, fmt.Errorf("%q is neither metrics, logs nor traces, nor a stream such as logs/docker", target)
 	}
 	wanted, err := ParseDays(value)
 	if err != nil {
@@ -88,6 +100,9 @@ func ParseWanted(text string) (Wanted, error) {
 	}
 	if wanted < least {
 		return Wanted{}, fmt.Errorf("%s takes a retention of %g d at least, not %s", target, least, value)
+	}
+	if store != Metrics && wanted != math.Trunc(wanted) {
+		return Wanted{}, fmt.Errorf("%s takes whole days, not %s", target, value)
 	}
 	return Wanted{Store: store, Name: name, Days: wanted}, nil
 }

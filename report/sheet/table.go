@@ -35,14 +35,14 @@ func (t Table) Named() bool { return strings.Join(t.Header, "") != "" }
 
 // Class is that of a cell: a figure, a sentence, or a short word, which a browser should not break.
 func (t Table) Class(column int, cell string) string {
-	const short = 24
+	const short = 28 // what sets a retention, such as "default of -retentionPeriod"
 	switch {
 	case slices.Contains(t.Right, column):
 		return "figure"
-	case slices.Contains(t.Prose, column):
-		return "remark"
 	case utf8.RuneCountInString(cell) <= short:
 		return "word"
+	case slices.Contains(t.Prose, column):
+		return "remark"
 	default:
 		return "words"
 	}

@@ -26,7 +26,7 @@ func (e *Engine) Create(ctx context.Context, project *types.Project, options api
 		return err
 	}
 	defer e.mu.Unlock()
-	e.secrets = project.Secrets
+	e.secrets, e.services = project.Secrets, project.Services
 	if err := e.createShared(ctx, project); err != nil {
 		return err
 	}

@@ -99,6 +99,7 @@ type Engine struct {
 	networked   int                 // networks so far
 	execs       map[string][]string // component and command by ID
 	secrets     types.Secrets       // of the project that runs
+	services    types.Services      // of the same
 	listener    io.Closer
 	certificate *tls.Certificate // that the gateway has loaded
 	balanced    []string         // aggregators that the balancer knew before they last changed

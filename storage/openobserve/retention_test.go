@@ -90,3 +90,23 @@ func TestExtent(t *testing.T) {
 		})
 	}
 }
+
+func TestSetDays(t *testing.T) {
+	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		var body map[string]int
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			t.Error(err)
+		}
+		if r.Method != http.MethodPut || r.URL.String() != "/openobserve/api/default/streams/a%2Fb/settings?type=traces" || body["data_retention"] != 7 || len(body) != 1 {
+			t.Errorf("%s %s %v", r.Method, r.URL, body)
+		}
+		fmt.Fprint(w, `{"code":200}`)
+	})
+	assert.NilError(t, client.SetDays(t.Context(), "traces", "a/b", 7))
+	assert.Error(t, client.SetDays(t.Context(), "traces", "a", 2), "a stream is kept for 3 days at least, not 2")
+	refusing := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"code":404,"message":"stream not found"}`)
+	})
+	assert.Error(t, refusing.SetDays(t.Context(), "logs", "a", 0), "OpenObserve answered 404: stream not found")
+}

@@ -25,6 +25,10 @@ type config struct {
 	queryLimit              int64
 	statsInterval           time.Duration
 	fileRetention           time.Duration
+	retentionInterval       time.Duration
+	deleteDelay             time.Duration
+	diskBreaker             bool
+	diskThreshold           int64 // below 100 per cent used, else MB free
 	orgHeader, streamHeader string
 	prometheus, ui          bool
 	telemetry               bool
@@ -54,6 +58,10 @@ func loadConfig(env map[string]string) (config, error) {
 		queryLimit:         r.num("ZO_QUERY_DEFAULT_LIMIT", 1000),
 		statsInterval:      time.Duration(max(1, r.num("ZO_CALCULATE_STATS_INTERVAL", 600))) * time.Second,
 		fileRetention:      time.Duration(max(1, r.num("ZO_MAX_FILE_RETENTION_TIME", 600))) * time.Second,
+		retentionInterval:  time.Duration(max(1, r.num("ZO_COMPACT_DATA_RETENTION_INTERVAL", 3600))) * time.Second,
+		deleteDelay:        time.Duration(max(0, r.num("ZO_COMPACT_DELETE_FILES_DELAY_MINUTES", 120))) * time.Minute,
+		diskBreaker:        r.flag("ZO_DISK_CIRCUIT_BREAKER_ENABLED", false),
+		diskThreshold:      max(0, r.num("ZO_DISK_CIRCUIT_BREAKER_THRESHOLD", 90)),
 		orgHeader:          r.str("ZO_GRPC_ORG_HEADER_KEY", "organization"),
 		streamHeader:       r.str("ZO_GRPC_STREAM_HEADER_KEY", "stream-name"),
 		prometheus:         r.flag("ZO_PROMETHEUS_ENABLED", true),

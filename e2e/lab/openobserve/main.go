@@ -129,6 +129,8 @@ func serve(cfg config, stderr io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	go srv.refreshStats(ctx)
+	go srv.keepRetention(ctx)
+	go srv.watchDisk(ctx)
 
 	listener, err := net.Listen("tcp", net.JoinHostPort(cfg.addr, cfg.port))
 	if err != nil {

@@ -11,7 +11,7 @@ type metrics struct {
 	responseTime                                             *prometheus.HistogramVec
 	ingestRecords, ingestBytes, ingestErrors                 *prometheus.CounterVec
 	storageOriginal, storageStored, storageFiles, storageNum *prometheus.GaugeVec
-	organizations, streams, memtable                         *prometheus.GaugeVec
+	organizations, streams, memtable, diskTotal, diskUsage   *prometheus.GaugeVec
 }
 
 func newMetrics(cfg config) *metrics {
@@ -43,6 +43,8 @@ func newMetrics(cfg config) *metrics {
 		storageNum:      gauge("storage_records", "Storage records.", "organization", "stream_type"),
 		organizations:   gauge("meta_num_organizations", "Metadata organization nums"),
 		streams:         gauge("meta_num_streams", "Metadata stream nums", "organization", "stream_type"),
+		diskTotal:       gauge("node_disk_total", "Total disk space of the node in bytes"),
+		diskUsage:       gauge("node_disk_usage", "Disk usage of the node in bytes"),
 		memtable:        gauge("ingest_memtable_bytes", "Ingestor in memory bytes of json format."),
 	}
 	up := prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -50,7 +52,7 @@ func newMetrics(cfg config) *metrics {
 	}, []string{"version"})
 	up.WithLabelValues(realVersion + "+lab-standin").Set(1)
 	m.registry.MustRegister(m.requests, m.responseTime, m.ingestRecords, m.ingestBytes, m.ingestErrors, m.storageOriginal,
-		m.storageStored, m.storageFiles, m.storageNum, m.organizations, m.streams, m.memtable, up)
+		m.storageStored, m.storageFiles, m.storageNum, m.organizations, m.streams, m.memtable, m.diskTotal, m.diskUsage, up)
 	return m
 }
 

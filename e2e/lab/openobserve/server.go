@@ -28,6 +28,7 @@ type server struct {
 	metrics  *metrics
 	verifier *verifier
 	sql      *sqlParser
+	disk     diskWatch
 	now      func() time.Time
 	log      io.Writer
 }
@@ -109,11 +110,11 @@ func (s *server) underBase(next http.Handler) http.Handler {
 
 func (s *server) api() http.Handler {
 	api := http.NewServeMux()
-	api.HandleFunc("POST /{org}/{stream}/_json", s.postJSON(decodeArray, "/api/org/ingest/logs/_json"))
-	api.HandleFunc("POST /{org}/{stream}/_multi", s.postJSON(decodeLines, "/api/org/ingest/logs/_multi"))
-	api.HandleFunc("POST /{org}/v1/logs", s.postOTLP(kindLogs))
-	api.HandleFunc("POST /{org}/v1/metrics", s.postOTLP(kindMetrics))
-	api.HandleFunc("POST /{org}/v1/traces", s.postOTLP(kindTraces))
+	api.HandleFunc("POST /{org}/{stream}/_json", s.guarded(s.postJSON(decodeArray, "/api/org/ingest/logs/_json")))
+	api.HandleFunc("POST /{org}/{stream}/_multi", s.guarded(s.postJSON(decodeLines, "/api/org/ingest/logs/_multi")))
+	api.HandleFunc("POST /{org}/v1/logs", s.guarded(s.postOTLP(kindLogs)))
+	api.HandleFunc("POST /{org}/v1/metrics", s.guarded(s.postOTLP(kindMetrics)))
+	api.HandleFunc("POST /{org}/v1/traces", s.guarded(s.postOTLP(kindTraces)))
 	api.HandleFunc("POST /{org}/_search", s.search)
 	api.HandleFunc("GET /{org}/summary", s.summary)
 	api.HandleFunc("GET /{org}/streams", s.listStreams)

@@ -58,6 +58,7 @@ type stream struct {
 	retention int64 // days, 0: the global setting
 	published totals
 	history   []checkpoint
+	letGoAt   time.Time // when records were last taken from the index that are still in the file
 }
 
 type store struct {
@@ -299,14 +300,18 @@ func (st *stream) append(records []record) (written int64, err error) {
 }
 
 // count sums up what is stored now. The caller holds the lock or owns the stream.
-func (st *stream) count() totals {
-	t := totals{docs: int64(len(st.index)), original: st.size, stored: st.size}
+func (st *stream) count() totals { return sum(st.index) }
+
+func sum(index []entry) totals {
+	t := totals{docs: int64(len(index))}
 	if t.docs > 0 {
-		t.files, t.min, t.max = 1, st.index[0].ts, st.index[0].ts
+		t.files, t.min, t.max = 1, index[0].ts, index[0].ts
 	}
-	for _, e := range st.index {
+	for _, e := range index {
 		t.min, t.max = min(t.min, e.ts), max(t.max, e.ts)
+		t.original += int64(e.size)
 	}
+	t.stored = t.original
 	return t
 }
 
@@ -360,7 +365,8 @@ func (s *store) setRetention(key streamKey, days int64) error {
 // returns how many records and bytes it read.
 func (st *stream) scan(start, end int64, visit func(record) (bool, error)) (records, size int64, err error) {
 	st.mu.RLock()
-	index := st.index // append-only: the entries up to this length never change
+	// Append-only, or replaced as a whole with its file: the entries up to this length never change.
+	index, file := st.index, st.file
 	st.mu.RUnlock()
 	buf := []byte{}
 	for _, e := range index {
@@ -368,7 +374,7 @@ func (st *stream) scan(start, end int64, visit func(record) (bool, error)) (reco
 			continue
 		}
 		buf = slices.Grow(buf[:0], int(e.size))[:e.size]
-		if _, err := st.file.ReadAt(buf, e.off); err != nil {
+		if _, err := file.ReadAt(buf, e.off); err != nil {
 			return records, size, fmt.Errorf("read stream: %w", err)
 		}
 		rec, err := decodeRecord(buf)
