@@ -65,8 +65,9 @@ func (m *Manager) Labelled(ctx context.Context) (Labelled, error) {
 		return found, fmt.Errorf("list the volumes: %w", err)
 	}
 	for _, item := range volumes.Items {
+		created, _ := time.Parse(time.RFC3339, item.CreatedAt) // unreadable is long ago
 		found.Volumes = append(found.Volumes, LabelledThing{
-			ID: item.Name, Name: item.Name, Stack: item.Labels[StackLabel], Restore: item.Labels[RestoreLabel], Used: mounted[item.Name],
+			ID: item.Name, Name: item.Name, Stack: item.Labels[StackLabel], Restore: item.Labels[RestoreLabel], Created: created, Used: mounted[item.Name],
 		})
 	}
 	return found, nil

@@ -112,6 +112,8 @@ func (f Facts) volume(volume stack.LabelledThing) (Item, bool) {
 		return item, false // the next up finishes or undoes it
 	case !kept && f.Engine.Running[volume.Stack]:
 		return item, false // another's stack, which knows what it has
+	case !kept && f.Now.Sub(volume.Created) <= young:
+		return item, false // volumes are made before the first container
 	case !kept:
 		item.Why = "its stack is no more"
 		if !f.Local {

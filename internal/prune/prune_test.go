@@ -34,6 +34,9 @@ func TestAnalyse(t *testing.T) {
 			Facts{Local: true, Engine: stack.Labelled{Volumes: []stack.LabelledThing{volume("gone_data", "gone")}}},
 			[]string{"volume gone_data: its stack is no more"},
 		},
+		"another's that is being made": {
+			Facts{Local: true, Engine: stack.Labelled{Volumes: []stack.LabelledThing{{ID: "new", Name: "new", Stack: "theirs", Created: fresh}}}}, nil,
+		},
 		"the same on an engine that others have stacks on": {
 			Facts{Engine: stack.Labelled{Volumes: []stack.LabelledThing{volume("gone_data", "gone")}}},
 			[]string{"volume gone_data: this machine knows no such stack; another may, and have its log-ins (data)"},
