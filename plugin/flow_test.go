@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,14 +30,16 @@ func flowing(t *testing.T, store http.HandlerFunc) *rotating {
 	t.Helper()
 	r := newRotating(t)
 	stores := r.engine.Gateway
+	var told atomic.Bool // an up proves the store first
 	r.engine.Gateway = http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		if request.URL.Path == "/victoriametrics/api/v1/query" {
+		if told.Load() && request.URL.Path == "/victoriametrics/api/v1/query" {
 			store(w, request)
 			return
 		}
 		stores.ServeHTTP(w, request)
 	})
 	assert.NilError(t, r.up())
+	told.Store(true)
 	at := time.Now()
 	looks := 0
 	exec := r.engine.Exec
