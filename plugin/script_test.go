@@ -294,8 +294,6 @@ func (b *bench) engineCommand(ts *testscript.TestScript, _ bool, args []string) 
 		b.engine.AddContainer(arg(1), arg(2), labels, uint16(port))
 	case "place": // CONTAINER NETWORK
 		b.engine.Place(arg(1), arg(2))
-	case "network": // NAME PROJECT KEY: of a Compose project
-		b.engine.AddNetwork(arg(1), map[string]string{"com.docker.compose.project": arg(2), "com.docker.compose.network": arg(3)})
 	case "unnetwork": // NAME: its owner removes it
 		ts.Check(b.engine.TakeNetwork(arg(1)))
 	case "answers": // HOST:PORT/PATH FILE: what the agent reads there
@@ -329,7 +327,7 @@ func (b *bench) engineCommand(ts *testscript.TestScript, _ bool, args []string) 
 		megabytes, err := strconv.ParseFloat(arg(3), 64)
 		ts.Check(err)
 		b.keeping.Streams = append(b.keeping.Streams, &stacktest.Kept{Kind: kind, Name: name, Age: age, Megabytes: megabytes})
-	case "disk": // COMPONENT DEVICE TOTAL FREE USED: its volume, in kilobytes
+	case "volume-disk": // COMPONENT DEVICE TOTAL FREE USED: its volume, in kilobytes
 		b.disks[arg(1)] = fmt.Sprintf("%s\nFilesystem 1024-blocks Used Available Capacity Mounted on\nx %s 0 %s 0%% /x\n%s\t/x\n", arg(2), arg(3), arg(4), append(args, "")[5])
 	case "anew": // the streams lose their settings, as in a store that was begun anew
 		for _, one := range b.keeping.Streams {
