@@ -59,14 +59,17 @@ func (k *Keeping) Serve(e *Engine, now func() time.Time, next http.Handler) http
 		answer(w, map[string]any{"status": "success", "data": []string{}})
 	})
 	mux.HandleFunc("GET /victoriametrics/api/v1/query", func(w http.ResponseWriter, r *http.Request) {
-		result := []any{}
-		if r.URL.Query().Get("query") == "vm_free_disk_space_limit_bytes" {
-			result = append(result, map[string]any{"metric": map[string]string{}, "value": []any{now().Unix(), strconv.FormatInt(e.guard().MetricsFree, 10)}})
+		labels, value := map[string]string{}, "1"
+		switch r.URL.Query().Get("query") {
+		case "vm_free_disk_space_limit_bytes":
+			value = strconv.FormatInt(e.guard().MetricsFree, 10)
+		case `topk(1, tlast_over_time(flag{name="retentionPeriod"}[5m]))`:
+			labels = map[string]string{"name": "retentionPeriod", "value": e.startedWith()["metrics"], "is_set": "true"}
+		default:
+			next.ServeHTTP(w, r)
+			return
 		}
-		if r.URL.Query().Get("query") == `topk(1, tlast_over_time(flag{name="retentionPeriod"}[5m]))` {
-			labels := map[string]string{"name": "retentionPeriod", "value": e.startedWith()["metrics"], "is_set": "true"}
-			result = append(result, map[string]any{"metric": labels, "value": []any{now().Unix(), "1"}})
-		}
+		result := []any{map[string]any{"metric": labels, "value": []any{now().Unix(), value}}}
 		answer(w, map[string]any{"status": "success", "data": map[string]any{"resultType": "vector", "result": result}})
 	})
 	return mux
