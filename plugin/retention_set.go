@@ -237,6 +237,7 @@ func (a *app) consent(ctx context.Context, yes bool) error {
 	case !a.deps.stdinTerminal():
 		return &usageError{err: errors.New("data goes sooner with it, and there is no terminal to ask at"), advice: "if that is meant, add --yes"}
 	}
+	printHint(a.deps.stderr, a.name, "keep a copy first: docker telemetry snapshot create")
 	agreed, err := a.ask(ctx, "Go on?")
 	if err == nil && !agreed {
 		return &stack.Error{Text: "nothing was changed", Advice: "a longer retention deletes nothing"}

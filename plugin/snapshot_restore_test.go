@@ -67,7 +67,9 @@ func (r *restoring) restore() error {
 	return runSnapshotRestore(r.t.Context(), r.app, r.file, snapshotRestoreOptions{yes: true, timeout: 5 * time.Second})
 }
 
-func storesOfData() []string { return []string{stack.Grafana, stack.OpenObserve, stack.VictoriaMetrics} }
+func storesOfData() []string {
+	return []string{stack.Grafana, stack.OpenObserve, stack.VictoriaMetrics}
+}
 
 // become makes another stack of it: other data in each store, another password.
 func (r *restoring) become(what, password string) {

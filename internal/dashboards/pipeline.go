@@ -3,7 +3,7 @@ package dashboards
 const (
 	// What shows a component's own counters on its loopback (counters.yaml) is no part of the way, and what sorts out marked
 	// events (probe.yaml) drops all others.
-	onTheWay   = `,component_id!~"counters|counters_page|marked_.*"`
+	onTheWay   = `,component_id!~"counters|counters_page|marked_docker"`
 	agent      = `job="vector-agent"` + onTheWay
 	aggregator = `job="vector-aggregator"` + onTheWay
 	bothJobs   = `job=~"vector-agent|vector-aggregator"` + onTheWay
