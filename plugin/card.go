@@ -15,8 +15,9 @@ import (
 	"github.com/docker-telemetry/docker-telemetry/stack"
 )
 
-// printStatus prints the card for people: what it is and how it is, where to look, what it runs, what to type next.
-func printStatus(a *app, card statusJSON, proof []pipeline.RouteResult) {
+// printStatus prints the card for people: what it is and how it is, where to look, what it runs and what is proven, what to
+// type next.
+func printStatus(a *app, card statusJSON, proof []string) {
 	paint := painter(a.deps.stdoutTerminal() && render.ColourWanted())
 	out := a.deps.stdout
 	fmt.Fprintf(out, "\n  %s  %s\n\n", paint(aec.Bold, render.Escape(card.Stack)), health(paint, card))
@@ -36,7 +37,7 @@ func printStatus(a *app, card statusJSON, proof []pipeline.RouteResult) {
 	if len(card.Projects) > 0 {
 		row(out, "Used by", render.Escape(strings.Join(card.Projects, ", ")))
 	}
-	for i, line := range wrap(proofs(proof), 60) {
+	for i, line := range wrap(proof, 60) {
 		name := ""
 		if i == 0 {
 			name = "Proof"

@@ -90,13 +90,17 @@ func (s *session) verify(ctx context.Context, result settings.Result, project *t
 	for _, route := range routes {
 		s.progress.Waiting(proofID(route.About))
 	}
-	return pipeline.Verify(ctx, routes, timeout, scene.explain, func(result pipeline.RouteResult) {
+	results, err := pipeline.Verify(ctx, routes, timeout, scene.explain, func(result pipeline.RouteResult) {
 		if result.Proven() {
 			s.progress.Found(proofID(result.About))
 			return
 		}
 		s.progress.Failed(proofID(result.About))
 	})
+	if err == nil && len(names) == 0 {
+		s.keepProof(results)
+	}
+	return results, err
 }
 
 func proofID(about string) string { return "Proof: " + about }

@@ -33,7 +33,7 @@ engine cannot be asked.`,
 		Args: argsBetween(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runStatus(cmd.Context(), a, format) },
 	}
-	addFormat(cmd, &format, "table", "json")
+	addFormat(cmd, &format, "table", "json", "env")
 	return cmd
 }
 
@@ -51,6 +51,7 @@ type statusJSON struct {
 	Components    []componentJSON   `json:"components"`
 	Certificate   *certificateJSON  `json:"certificate"`
 	Retention     map[string]string `json:"retention"`
+	Proof         *proofJSON        `json:"proof"`
 	MadeBy        []string          `json:"madeBy"`
 
 	uis   []stack.UI          // the pages in the order of the card
@@ -92,12 +93,15 @@ func runStatus(ctx context.Context, a *app, format string) error {
 	if err != nil {
 		return err
 	}
-	if format == "json" {
+	switch {
+	case format == "json":
 		if err := render.JSON(a.deps.stdout, card); err != nil {
 			return err
 		}
-	} else if len(card.MadeBy) > 0 {
-		printStatus(a, card, nil)
+	case format == "env":
+		printStatusEnv(a.deps.stdout, card)
+	case len(card.MadeBy) > 0:
+		printStatus(a, card, card.Proof.words(a.deps.now()))
 	}
 	if card.Healthy {
 		return a.judgeCertificate(card.Certificate, format)
@@ -171,6 +175,9 @@ func (s *session) card(ctx context.Context) (statusJSON, error) {
 			Drift: slices.Contains(drifted, component.Name),
 		})
 		card.Healthy = card.Healthy && component.Healthy()
+	}
+	if card.Proof, err = s.lastProof(); err != nil {
+		return statusJSON{}, err
 	}
 	card.Certificate, err = s.certificate()
 	return card, err
@@ -247,6 +254,6 @@ func (s *session) printCard(ctx context.Context, proof []pipeline.RouteResult) e
 	if err != nil {
 		return err
 	}
-	printStatus(s.app, card, proof)
+	printStatus(s.app, card, proofs(proof))
 	return nil
 }
