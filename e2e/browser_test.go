@@ -9,6 +9,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -176,6 +177,19 @@ func (l look) at(address string) chromedp.Action[chromedp.Void] {
 }
 
 func showsLandingPage(t *testing.T, e *env) {
+	// A gateway that started before the others looks for their names again after 2 s, and up --no-verify does not wait for it.
+	eventually(t, 15*time.Second, func() error {
+		response, err := e.newClient().Get(e.startPage())
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if healthy := strings.Count(string(body), ">● healthy<"); err == nil && healthy != 4 {
+			err = fmt.Errorf("%d of 4 are healthy", healthy)
+		}
+		return err
+	})
 	b := openBrowser(t, e.caFile())
 	for _, width := range []int64{320, 768, 1280, 1920} {
 		for _, dark := range []bool{false, true} {

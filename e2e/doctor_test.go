@@ -113,7 +113,7 @@ func TestDoctor(t *testing.T) {
 		{"DTD503", filepath.Join("secrets", "grafana_admin_password"), "until it was read", func() {
 			assert.NilError(t, os.Chmod(filepath.Join(state, "secrets", "grafana_admin_password"), 0o644))
 		}},
-		{"DTD801", "openobserve", "does not reach it", func() { e.docker("network", "disconnect", e.name+"_pipeline", container("openobserve")) }},
+		{"DTD801", "openobserve", "gateway", func() { e.docker("network", "disconnect", e.name+"_pipeline", container("openobserve")) }},
 		{"DTD701", "node-exporter", "is exited", func() { e.docker("stop", "-t", "1", container("node-exporter")) }},
 		{"DTD701", "aggregator", "1 of 2 replicas have no container", func() { e.docker("rm", "-f", e.name+"-aggregator-2") }},
 		{"DTD701", "grafana", "is paused", func() { e.docker("pause", container("grafana")) }},
@@ -145,6 +145,57 @@ func TestDoctor(t *testing.T) {
 	for _, still := range []string{"DTD602", "DTD504", "DTD902"} {
 		assert.Assert(t, mended.has(still, "", ""), "%s is no more among\n%s", still, strings.Join(mended.findings(), "\n"))
 	}
+	e.keptDefects(state)
+}
+
+// keptDefects breaks what this machine keeps of the stack, one thing at a time, and puts it back: each would hide the next.
+func (e *env) keptDefects(state string) {
+	e.t.Helper()
+	overlay := filepath.Join(e.t.TempDir(), "extra.yaml")
+	assert.NilError(e.t, os.WriteFile(overlay, []byte("services: {extra: {image: \"docker-telemetry-lab/none:1\"}}\n"), 0o644))
+	remembers := func(path string) func([]byte) []byte {
+		return func(raw []byte) []byte {
+			var file map[string]any
+			assert.NilError(e.t, json.Unmarshal(raw, &file))
+			file["overlays"] = []string{path}
+			changed, err := json.Marshal(file)
+			assert.NilError(e.t, err)
+			return changed
+		}
+	}
+	nonsense := func([]byte) []byte { return []byte("nonsense") }
+	other := func(rel string) func([]byte) []byte {
+		return func([]byte) []byte { return e.ofAnother(rel) }
+	}
+	for _, defect := range []struct {
+		code, says, file string
+		change           func([]byte) []byte
+	}{
+		{"DTD401", "server.crt", filepath.Join(state, "certs", "server.crt"), nonsense},
+		{"DTD402", "", filepath.Join(e.home, "state", "docker-telemetry", "ca", "ca.crt"), other("../../ca/ca.crt")},
+		{"DTD403", "", filepath.Join(state, "certs", "server.key"), other("certs/server.key")},
+		{"DTD501", "grafana_admin_password", filepath.Join(state, "secrets", "grafana_admin_password"), func([]byte) []byte { return nil }},
+		{"DTD502", "", filepath.Join(state, "secrets", "rotation"), nonsense},
+		{"DTD601", "gone.yaml", filepath.Join(state, "state.json"), remembers("/gone.yaml")},
+		{"DTD301", "docker-telemetry-lab/none:1", filepath.Join(state, "state.json"), remembers(overlay)},
+	} {
+		before, err := os.ReadFile(defect.file)
+		if err != nil {
+			assert.Assert(e.t, os.IsNotExist(err), "%v", err)
+		}
+		assert.NilError(e.t, os.WriteFile(defect.file, defect.change(before), 0o600))
+		found := e.doctor(3, "--pre")
+		assert.Assert(e.t, found.has(defect.code, "", defect.says), "%s (%s) is not among\n%s", defect.code, defect.says, strings.Join(found.findings(), "\n"))
+		if before == nil {
+			assert.NilError(e.t, os.Remove(defect.file))
+			continue
+		}
+		assert.NilError(e.t, os.WriteFile(defect.file, before, 0o600))
+	}
+	id := e.docker("create", "--label", "com.docker.compose.project="+e.name, busybox, "true")
+	defer e.docker("rm", "-f", id)
+	found := e.doctor(3, "--pre")
+	assert.Assert(e.t, found.has("DTD106", "", ""), "DTD106 is not among\n%s", strings.Join(found.findings(), "\n"))
 }
 
 // A port of a gateway that does not run, which another program took meanwhile, must be named with its owner; and without an
@@ -200,19 +251,26 @@ func (e *env) bundle(state string) {
 	assert.Assert(e.t, !bytes.Contains(text, []byte("PRIVATE KEY")))
 }
 
+// ofAnother reads a file of a stack that has only certificates, of another authority.
+func (e *env) ofAnother(rel string) []byte {
+	e.t.Helper()
+	if e.another == nil {
+		e.another = newEnv(e.t)
+		e.another.name += "-other"
+		e.another.stacks = nil // it never runs
+		e.another.ok(e.another.telemetry("certs", "init"))
+	}
+	raw, err := os.ReadFile(filepath.Join(e.another.home, "state", "docker-telemetry", "default", e.another.name, filepath.FromSlash(rel)))
+	assert.NilError(e.t, err)
+	return raw
+}
+
 // serveAnother has the gateway serve a certificate of another authority.
 func (e *env) serveAnother(gateway string) {
 	e.t.Helper()
-	other := newEnv(e.t)
-	other.name += "-other"
-	other.stacks = nil // it makes certificates only
-	other.ok(other.telemetry("certs", "init"))
-	folder := filepath.Join(other.home, "state", "docker-telemetry", "default", other.name, "certs")
-	for from, to := range map[string]string{"server.crt": "gateway_cert", "server.key": "gateway_key"} {
-		raw, err := os.ReadFile(filepath.Join(folder, from))
-		assert.NilError(e.t, err)
+	for from, to := range map[string]string{"certs/server.crt": "gateway_cert", "certs/server.key": "gateway_key"} {
 		file := filepath.Join(e.t.TempDir(), to)
-		assert.NilError(e.t, os.WriteFile(file, raw, 0o644))
+		assert.NilError(e.t, os.WriteFile(file, e.ofAnother(from), 0o644))
 		e.docker("cp", file, gateway+":/run/secrets/"+to)
 	}
 	e.docker("exec", gateway, "nginx", "-s", "reload")

@@ -81,8 +81,10 @@ type env struct {
 	home   string
 	extra  []string
 	stacks []string
-	client *http.Client
-	logins map[string][2]string
+	// another has certificates of another authority, nil before they are asked for.
+	another *env
+	client  *http.Client
+	logins  map[string][2]string
 }
 
 func newEnv(t *testing.T) *env {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,8 +56,8 @@ func (e *env) upUntil(moment string, signal syscall.Signal) {
 	assert.Assert(e.t, strings.Contains(said, "hint: docker telemetry --name "+e.name+" up finishes it"), said)
 }
 
-// signalAt starts a command, sends a signal to its process group when its progress first says a word, and returns its exit
-// code and what it said.
+// signalAt starts a command, sends a signal to its process group when a line of its progress first matches, and returns its
+// exit code and what it said.
 func (e *env) signalAt(moment string, signal syscall.Signal, args ...string) (code int, output string) {
 	e.t.Helper()
 	ctx, cancel := context.WithTimeout(e.t.Context(), 2*time.Minute)
@@ -67,10 +68,10 @@ func (e *env) signalAt(moment string, signal syscall.Signal, args ...string) (co
 	assert.NilError(e.t, err)
 	assert.NilError(e.t, cmd.Start())
 	var said bytes.Buffer
-	sent := false
+	sent, wanted := false, regexp.MustCompile(moment)
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
 		said.WriteString(lines.Text() + "\n")
-		if !sent && strings.Contains(lines.Text(), moment) {
+		if !sent && wanted.MatchString(lines.Text()) {
 			sent = true
 			assert.NilError(e.t, syscall.Kill(-cmd.Process.Pid, signal))
 		}

@@ -178,7 +178,7 @@ func refusesBadFiles(t *testing.T, e *env, file string) {
 	t.Helper()
 	whole, err := os.ReadFile(file)
 	assert.NilError(t, err)
-	ids, volumes := e.ids(e.name), e.docker("volume", "ls", "-q")
+	ids, volumes := e.ids(e.name), e.docker("volume", "ls", "-q", "--filter", "label=io.github.docker-telemetry.stack="+e.name)
 	bad := map[string][]byte{"empty": nil, "longer": append(bytes.Clone(whole), 'x')}
 	for part := 1; part < 4; part++ {
 		at := len(whole) * part / 4
@@ -194,7 +194,7 @@ func refusesBadFiles(t *testing.T, e *env, file string) {
 		assert.Assert(t, strings.Contains(r.stderr, "error: "+path+": the snapshot "), r)
 	}
 	assert.DeepEqual(t, e.ids(e.name), ids)
-	assert.Equal(t, e.docker("volume", "ls", "-q"), volumes)
+	assert.Equal(t, e.docker("volume", "ls", "-q", "--filter", "label=io.github.docker-telemetry.stack="+e.name), volumes)
 	assert.Equal(t, e.status().Phase, "running")
 }
 
@@ -203,13 +203,13 @@ func refusesBadFiles(t *testing.T, e *env, file string) {
 func survivesKills(t *testing.T, e *env, file string, before known) {
 	t.Helper()
 	moments := []struct {
-		word  string
+		word  string // of the line of its progress, an expression
 		after string // what the stack must be, "" is either
 	}{
-		{"_grafana-data.", "old"},
+		{`_grafana-data\.`, "old"},
 		{"Data victoriametrics-data Filled", ""},
 		{"-gateway-1 Removed", "new"},
-		{"_grafana-data Removing", "new"},
+		{`Volume \S+_grafana-data\S* Removing`, "new"},
 	}
 	for i, moment := range moments {
 		marker := e.markStores(t, i)

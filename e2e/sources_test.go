@@ -123,6 +123,14 @@ func sourcesKeepData(t *testing.T, e *env) {
 	e.ok(e.telemetry("down"))
 	e.up("--no-verify")
 	assert.Equal(t, e.valkey(t, "GET", "kept"), "a value")
+	// A gateway that started before RabbitMQ looks for its name again after 2 s, and up --no-verify does not wait for it.
+	eventually(t, arrival, func() error {
+		text, status, err := e.ask("rabbitmq", http.MethodGet, "/rabbitmq/api/overview", "")
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("%d: %.100s", status, text)
+		}
+		return err
+	})
 	kept := e.answers(t, "rabbitmq", http.MethodPost, "/rabbitmq/api/queues/%2F/kept/get", `{"count":1,"ackmode":"ack_requeue_true","encoding":"auto"}`, http.StatusOK)
 	assert.Assert(t, strings.Contains(kept, "a message"), kept)
 }

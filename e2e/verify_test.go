@@ -28,7 +28,7 @@ const soundRuns = 3
 const smallDisks = `services: {}
 volumes:
   openobserve-data: {driver_opts: {type: tmpfs, device: tmpfs, o: "size=48m"}}
-  victoriametrics-data: {driver_opts: {type: tmpfs, device: tmpfs, o: "size=192m"}}
+  victoriametrics-data: {driver_opts: {type: tmpfs, device: tmpfs, o: "size=400m"}}
 `
 
 // Each fault must be named: the hop, the cause, and what mends it. A sound stack must have none, before, between and after,
@@ -313,11 +313,11 @@ func faults() []fault {
 		grafanaPassword("echo Another-Password-1"), grafanaPassword("cat /run/secrets/grafana_admin_password"))
 
 	add(foreignCertificate())
-	// VictoriaMetrics stops writing at 10 MB; at nothing it ends, and a disk in memory with it.
+	// VictoriaMetrics takes no more below 256 MB that are free; at nothing it ends, and a disk in memory with it.
 	for _, f := range []struct {
 		component, folder, route string
 		leave                    int
-	}{{"victoriametrics", "/storage", "metrics", 6}, {"openobserve", "/data", "logs", 0}} {
+	}{{"victoriametrics", "/storage", "metrics", 230}, {"openobserve", "/data", "logs", 0}} {
 		add(fault{name: "the disk of " + f.component + " is full", route: f.route, hop: f.component, cause: "is full", mend: "make room"},
 			func(e *env) { e.fill(f.component, f.folder, f.leave) },
 			func(e *env) { e.docker("exec", "-u", "0", e.container(f.component), "rm", f.folder+"/fill") })

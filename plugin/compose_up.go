@@ -160,7 +160,7 @@ func (s *session) provide(ctx context.Context, use state.Use, opts composeUpOpti
 	}
 	// One whose start was interrupted has not been proven yet.
 	if opts.verify && (!runs || file.Phase != state.PhaseRunning) {
-		if err := s.refuseOtherPassword(ctx, result); err != nil {
+		if err := s.refuseOtherPassword(ctx, result, project.ServiceNames()); err != nil {
 			return "", err
 		}
 		if _, err := s.prove(ctx, result, project, opts.timeout); err != nil {

@@ -269,7 +269,11 @@ func (s *session) proveLogin(ctx context.Context, result settings.Result, name s
 	return err
 }
 
-const tryLoginEvery = 250 * time.Millisecond
+const (
+	tryLoginEvery = 250 * time.Millisecond
+	// findsWithin is when the gateway knows where each container is: it asks Docker's DNS every 2 s.
+	findsWithin = 6 * time.Second
+)
 
 // tryLogin asks a store through the gateway until it says yes or no. The gateway needs a moment to find a container
 // that was recreated.
@@ -304,8 +308,9 @@ func acceptsLogin(ctx context.Context, client *http.Client, result settings.Resu
 }
 
 // refuseOtherPassword explains a store that refuses this stack's password: its volume is from an earlier life, or
-// somebody changed the password by the store's own means. A store that does not answer is for the proof to tell.
-func (s *session) refuseOtherPassword(ctx context.Context, result settings.Result) error {
+// somebody changed the password by the store's own means. A store that does not answer is for the proof to tell; the gateway,
+// which may have started before the store, needs a moment to find it.
+func (s *session) refuseOtherPassword(ctx context.Context, result settings.Result, components []string) error {
 	if !s.engine.Local() && result.File.Bind == settings.DefaultBind {
 		return nil // what answers on this machine's loopback would be another stack
 	}
@@ -314,8 +319,13 @@ func (s *session) refuseOtherPassword(ctx context.Context, result settings.Resul
 		return err
 	}
 	var refusing []string
+	asking, cancel := context.WithTimeout(ctx, findsWithin)
+	defer cancel()
 	for _, name := range credentials.Names() {
-		accepted, err := acceptsLogin(ctx, client, result, name, result.Credentials)
+		if !slices.Contains(components, name) {
+			continue
+		}
+		accepted, err := s.tryLogin(asking, client, result, name, result.Credentials, findsWithin)
 		if err == nil && !accepted {
 			refusing = append(refusing, name)
 		}

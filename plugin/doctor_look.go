@@ -55,6 +55,9 @@ func causeOf(ctx context.Context, err error) string {
 	// The address is that of the gateway, which everybody knows.
 	var asking *url.Error
 	if errors.As(err, &asking) {
+		if asking.Timeout() {
+			return "no answer in time"
+		}
 		err = asking.Err
 	}
 	return strings.ReplaceAll(err.Error(), "\n", "; ")

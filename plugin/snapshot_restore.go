@@ -387,7 +387,7 @@ func (s *session) startRestored(ctx context.Context, restore state.Restore, time
 	if err := s.endRestore(ctx, &restore); err != nil {
 		return err
 	}
-	if err := s.refuseOtherPassword(ctx, result); err != nil {
+	if err := s.refuseOtherPassword(ctx, result, project.ServiceNames()); err != nil {
 		return err
 	}
 	proof, err := s.prove(ctx, result, project, timeout)

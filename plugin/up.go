@@ -96,7 +96,7 @@ func runUp(ctx context.Context, a *app, opts upOptions) error {
 	s.restoreJoins(ctx, result.File)
 	var proof []pipeline.RouteResult
 	if !opts.noVerify && !opts.noWait {
-		if err := s.refuseOtherPassword(ctx, result); err != nil {
+		if err := s.refuseOtherPassword(ctx, result, project.ServiceNames()); err != nil {
 			return err
 		}
 		if proof, err = s.prove(ctx, result, project, opts.timeout); err != nil {

@@ -31,7 +31,7 @@ const (
 	// The last lines of a log that are evidence, and of how long.
 	evidenceLines = 60
 	evidenceOf    = 5 * time.Minute
-	// nothingLeft is a disk that a store cannot write to. VictoriaMetrics stops at 10 MB (-storage.minFreeDiskSpaceBytes).
+	// nothingLeft is a disk that a component cannot write to. VictoriaMetrics takes no more before that, see GuardOf.
 	nothingLeft = 11 << 20
 )
 
@@ -76,7 +76,7 @@ func (m *Manager) full(ctx context.Context, project *types.Project, c Container)
 			continue
 		}
 		answer, err := m.exec(ctx, c.ID, "df", "-Pk", path.Clean(mount.Target))
-		if free, known := freeOf(answer); err == nil && known && free < nothingLeft {
+		if free, known := freeOf(answer); err == nil && known && free < least(project, c.Component) {
 			full = append(full, fmt.Sprintf("%s has %d MB left", mount.Target, free>>20))
 		}
 	}
@@ -116,6 +116,14 @@ func differing(answer string, wanted map[string]string) []string {
 		}
 	}
 	return altered
+}
+
+// least is what a component needs to be free.
+func least(project *types.Project, component string) int64 {
+	if component == VictoriaMetrics {
+		return max(nothingLeft, GuardOf(project).MetricsFree)
+	}
+	return nothingLeft
 }
 
 // freeOf reads the fourth column of what df -Pk says, in bytes.

@@ -92,8 +92,8 @@ func (i Inspection) program(names ...string) (program string, arguments []string
 	return "", nil
 }
 
-// leftAfter is when a container of a proof is one that was left: they live for seconds.
-const leftAfter = 30 * time.Second
+// LeftAfter is when a container of a proof is one that was left: they live for seconds.
+const LeftAfter = 30 * time.Second
 
 // Probes names the containers that proofs have left. Those that are just at it are none.
 func (m *Manager) Probes(ctx context.Context, name string) ([]string, error) {
@@ -105,7 +105,7 @@ func (m *Manager) Probes(ctx context.Context, name string) ([]string, error) {
 	}
 	names := make([]string, 0, len(found.Items))
 	for _, item := range found.Items {
-		if time.Since(time.Unix(item.Created, 0)) < leftAfter {
+		if time.Since(time.Unix(item.Created, 0)) < LeftAfter {
 			continue
 		}
 		names = append(names, cmp.Or(containerName(item), item.ID))
