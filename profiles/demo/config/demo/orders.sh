@@ -55,13 +55,15 @@ open_till() { # FIRST-ORDER ORDERS PAUSE
 
 sell() {
 	local order
-	for ((order = 1; ; order += 112)); do
+	# Twice four orders a second against five that are packed: with less between them, a machine that is slow to start a
+	# `sleep` has no queue at all.
+	for ((order = 1; ; order += 172)); do
 		say info "a rush begins, a second till opens"
-		open_till "$order" 50 0.4 &
-		open_till "$((order + 50))" 50 0.4
+		open_till "$order" 80 0.25 &
+		open_till "$((order + 80))" 80 0.25
 		wait $! || exit 1
 		say info "the shop is quiet"
-		open_till "$((order + 100))" 12 3
+		open_till "$((order + 160))" 12 3
 	done
 }
 
