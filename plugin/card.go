@@ -51,7 +51,7 @@ func printStatus(a *app, card statusJSON, proof []string) {
 		row(out, "Images", paint(aec.YellowF, "not the pulled one: "+render.Escape(strings.Join(drifted, ", "))))
 		row(out, "", "docker telemetry"+nameFlag(card.Stack)+" pull, then up")
 	}
-	row(out, "Retention", fmt.Sprintf("metrics %s, logs %s", card.Retention["metrics"], card.Retention["logs"]))
+	row(out, "Retention", fmt.Sprintf("metrics %s, logs %s", card.Retention["metrics"], card.Retention["logs"])+render.Escape(card.Forecast.words(a.deps.now())))
 	row(out, "Engine", fmt.Sprintf("%s at %s (API %s)",
 		render.Escape(card.Engine.Version), render.Escape(card.Engine.Address), render.Escape(card.Engine.API)))
 	fmt.Fprintln(out)

@@ -148,6 +148,9 @@ func runReportRetention(ctx context.Context, a *app, o retentionOptions) error {
 	if err != nil {
 		return err
 	}
+	if store.session != nil && report.Complete && !o.limitSet {
+		store.session.keepForecast(report)
+	}
 	forms := reportForms{
 		document: report.Document(), object: report, page: func(out io.Writer) error { return page.Write(out, report) },
 	}

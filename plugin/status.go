@@ -51,6 +51,7 @@ type statusJSON struct {
 	Components    []componentJSON   `json:"components"`
 	Certificate   *certificateJSON  `json:"certificate"`
 	Retention     map[string]string `json:"retention"`
+	Forecast      *forecastJSON     `json:"forecast"`
 	Proof         *proofJSON        `json:"proof"`
 	MadeBy        []string          `json:"madeBy"`
 
@@ -177,6 +178,9 @@ func (s *session) card(ctx context.Context) (statusJSON, error) {
 		card.Healthy = card.Healthy && component.Healthy()
 	}
 	if card.Proof, err = s.lastProof(); err != nil {
+		return statusJSON{}, err
+	}
+	if card.Forecast, err = s.lastForecast(); err != nil {
 		return statusJSON{}, err
 	}
 	card.Certificate, err = s.certificate()

@@ -25,6 +25,9 @@ func printStatusEnv(out io.Writer, card statusJSON) {
 	if card.Certificate != nil {
 		lines = append(lines, [2]string{"CERTIFICATE_DAYS", strconv.Itoa(card.Certificate.DaysLeft)})
 	}
+	if card.Forecast != nil && card.Forecast.Full != nil {
+		lines = append(lines, [2]string{"DISK_FULL_AT", card.Forecast.Full.Format(time.RFC3339)})
+	}
 	if card.Proof != nil {
 		lines = append(lines, [2]string{"PROVEN", strconv.FormatBool(card.Proof.Proven)}, [2]string{"PROVEN_AT", card.Proof.At.Format(time.RFC3339)})
 	}
