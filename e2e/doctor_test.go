@@ -175,7 +175,7 @@ func (e *env) keptDefects(state string) {
 		{"DTD402", "", filepath.Join(e.home, "state", "docker-telemetry", "ca", "ca.crt"), other("../../ca/ca.crt")},
 		{"DTD403", "", filepath.Join(state, "certs", "server.key"), other("certs/server.key")},
 		{"DTD501", "grafana_admin_password", filepath.Join(state, "secrets", "grafana_admin_password"), func([]byte) []byte { return nil }},
-		{"DTD502", "", filepath.Join(state, "secrets", "rotation"), nonsense},
+		{"DTD501", "secrets/rotation", filepath.Join(state, "secrets", "rotation"), nonsense},
 		{"DTD601", "gone.yaml", filepath.Join(state, "state.json"), remembers("/gone.yaml")},
 		{"DTD301", "docker-telemetry-lab/none:1", filepath.Join(state, "state.json"), remembers(overlay)},
 	} {
