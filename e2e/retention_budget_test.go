@@ -116,7 +116,7 @@ func filler(megabytes int, lines *int) string {
 func (e *env) fillMetrics(t *testing.T) (samples int, refusal string) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(1, 1))
-	const series, each, most = 100, 1500, 40_000_000
+	const series, each, most = 100, 1500, 60_000_000
 	begin := time.Now().Add(-100 * time.Minute).UnixMilli()
 	for samples < most {
 		var request []byte
