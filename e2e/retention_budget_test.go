@@ -39,8 +39,8 @@ func TestDiskGuard(t *testing.T) {
 	assert.NilError(t, os.WriteFile(overlay, []byte(smallOverlay), 0o644))
 	e.up("-f", overlay, "--disk", "1G")
 	config := e.ok(e.telemetry("config")).stdout
-	// A third of each stays free.
-	assert.Assert(t, strings.Contains(config, "minFreeDiskSpaceBytes=104857600"), config)
+	// The larger half of the one and a third of the other stay free.
+	assert.Assert(t, strings.Contains(config, "minFreeDiskSpaceBytes=173015040"), config)
 	assert.Assert(t, strings.Contains(config, `ZO_DISK_CIRCUIT_BREAKER_THRESHOLD: "67"`), config)
 	before := e.ids(e.name)
 	e.ok(e.telemetry("up", "--disk", "1G"))

@@ -142,21 +142,25 @@ func (p Plan) Guarded(places Places) (Plan, error) {
 	if err != nil {
 		return p, err
 	}
-	p.MetricsFree = max(free, least(places.Metrics.Total))
+	p.MetricsFree = max(free, leastOfMetrics(places.Metrics.Total))
 	if free, err = p.mustStayFree(places, places.Logs.Device); err != nil {
 		return p, err
 	}
-	free = max(free, least(places.Logs.Total))
+	free = max(free, leastOfLogs(places.Logs.Total))
 	// OpenObserve counts whole per cents. The next one above: the one below may be reached already.
 	used := float64(places.Logs.Total-free) / float64(max(1, places.Logs.Total))
 	p.LogsPercent = int(min(99, max(1, math.Ceil(100*used))))
 	return p, nil
 }
 
-// least is what stays free of any disk: a third of a small one, 256 MB of a large one. VictoriaMetrics writes what it has in memory
-// after it has stopped to take more, some five seconds of samples, and ends where there is no room for them: 30 MB were too little at
-// 500,000 samples a second.
-func least(total int64) int64 { return min(256_000_000, total/3) }
+// leastOfMetrics is what stays free of any disk for VictoriaMetrics: the larger half of a small one, 256 MB of a large one. After it has
+// stopped to take more it writes what it has in memory, some five seconds of samples, and it merges parts by writing them anew before
+// it deletes them. It ends where there is no room: a third of 300 MB was too little at 500,000 samples a second. With less than half
+// in use even a merge of everything fits.
+func leastOfMetrics(total int64) int64 { return min(256_000_000, total*11/20) }
+
+// leastOfLogs is the same for OpenObserve, which answers 503 before it writes.
+func leastOfLogs(total int64) int64 { return min(256_000_000, total/3) }
 
 // mustStayFree is what a file system has free when the parts that are on it are full.
 func (p Plan) mustStayFree(places Places, device string) (int64, error) {

@@ -79,7 +79,7 @@ func TestGuarded(t *testing.T) {
 		Metrics: keeping.Place{Device: "2", Total: 300e6, Free: 290e6, Used: 5e6}, Logs: keeping.Place{Device: "3", Total: 10 * giga, Free: 10 * giga}, Buffer: disk(0),
 	})
 	assert.NilError(t, err)
-	assert.Equal(t, own.MetricsFree, int64(100e6), "a third of a small one stays free")
+	assert.Equal(t, own.MetricsFree, int64(165e6), "the larger half of a small one stays free")
 	assert.Equal(t, own.LogsPercent, 22)
 
 	// Where little is free, the buffer's room stays.
