@@ -138,7 +138,7 @@ func verifyWatches(t *testing.T, e *env) {
 
 // verifyLeavesNothing: no container, no target of the agent, no record among the containers' logs.
 func verifyLeavesNothing(t *testing.T, e *env) {
-	assert.Equal(t, e.docker("ps", "-aq", "--filter", "label=io.github.docker-telemetry.probe"), "")
+	assert.Equal(t, e.docker("ps", "-aq", "--filter", "label=io.github.docker-telemetry.probe", "--filter", "label=io.github.docker-telemetry.stack="+e.name), "")
 	files := e.ok(e.execIn("agent", "ls", "/etc/vector")).stdout
 	assert.Assert(t, !strings.Contains(files, "probe"), files)
 	found, err := e.search("logs", `SELECT * FROM "docker" WHERE message LIKE '%a marked%'`)
