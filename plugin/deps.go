@@ -168,6 +168,28 @@ func (s *session) lock(ctx context.Context, verb string) (unlock func(), err err
 	}), nil
 }
 
+// begin is for a command that changes a stack which was started from here: it opens it, takes its lock and reads what is
+// remembered. end gives both back.
+func (a *app) begin(ctx context.Context, title, verb string) (s *session, remembered settings.Result, end func(), err error) {
+	if s, err = a.open(ctx, title); err != nil {
+		return nil, settings.Result{}, nil, err
+	}
+	unlock, err := s.lock(ctx, verb)
+	if err != nil {
+		s.close()
+		return nil, settings.Result{}, nil, err
+	}
+	end = func() {
+		unlock()
+		s.close()
+	}
+	if remembered, err = s.remembered(); err != nil {
+		end()
+		return nil, settings.Result{}, nil, err
+	}
+	return s, remembered, end, nil
+}
+
 func hintOf(err error) string {
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) {

@@ -80,20 +80,11 @@ func runRetentionBudget(ctx context.Context, a *app, text string, opts retention
 	if err != nil {
 		return err
 	}
-	s, err := a.open(ctx, "budget")
+	s, before, end, err := a.begin(ctx, "budget", "retention budget")
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	unlock, err := s.lock(ctx, "retention budget")
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	before, err := s.remembered()
-	if err != nil {
-		return err
-	}
+	defer end()
 	disk, err := s.giveBudget(ctx, before, size, opts)
 	if err != nil {
 		return err

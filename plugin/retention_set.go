@@ -59,20 +59,11 @@ func runRetentionSet(ctx context.Context, a *app, words []string, opts retention
 			err: err, advice: "VictoriaMetrics keeps a day at least; OpenObserve does not start with 1 or 2 days, and with 0 it deletes nothing at all",
 		}
 	}
-	s, err := a.open(ctx, "retention")
+	s, before, end, err := a.begin(ctx, "retention", "retention set")
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	unlock, err := s.lock(ctx, "retention set")
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	before, err := s.remembered()
-	if err != nil {
-		return err
-	}
+	defer end()
 	containers, err := s.manager.Containers(ctx, a.name)
 	if err != nil {
 		return err

@@ -91,20 +91,11 @@ func runRulesApply(ctx context.Context, a *app, folder string, opts rulesApplyOp
 	if err != nil {
 		return fmt.Errorf("%s: %w", folder, err)
 	}
-	s, err := a.open(ctx, "rules apply")
+	s, result, end, err := a.begin(ctx, "rules apply", "rules apply")
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	unlock, err := s.lock(ctx, "rules apply")
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	result, err := s.remembered()
-	if err != nil {
-		return err
-	}
+	defer end()
 	applied, err := s.withRules(read)
 	if err != nil {
 		return err

@@ -177,10 +177,10 @@ func (s *session) card(ctx context.Context) (statusJSON, error) {
 		})
 		card.Healthy = card.Healthy && component.Healthy()
 	}
-	if card.Proof, err = s.lastProof(); err != nil {
+	if card.Proof, err = recalled[proofJSON](s, proofFile); err != nil {
 		return statusJSON{}, err
 	}
-	if card.Forecast, err = s.lastForecast(); err != nil {
+	if card.Forecast, err = recalled[forecastJSON](s, forecastFile); err != nil {
 		return statusJSON{}, err
 	}
 	card.Certificate, err = s.certificate()

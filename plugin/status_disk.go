@@ -1,20 +1,15 @@
 package plugin
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
 
 	"github.com/docker/go-units"
 
-	"github.com/docker-telemetry/docker-telemetry/internal/render"
 	"github.com/docker-telemetry/docker-telemetry/report/retention"
 )
 
-// forecastFile is beside proof.json, and for the same reason no part of state.json.
 const forecastFile = "forecast.json"
 
 // forecastJSON is what the last report on retention of this machine said of the disk: a card that asked the stores itself would
@@ -40,29 +35,7 @@ func (s *session) keepForecast(report retention.Report) {
 	if !known {
 		return
 	}
-	raw, err := json.Marshal(forecast)
-	if err == nil {
-		err = s.state.WriteFile(forecastFile, raw, 0o600)
-	}
-	if err != nil {
-		fmt.Fprintln(s.app.deps.stderr, "warning: the forecast is not remembered:", render.Escape(err.Error()))
-	}
-}
-
-// lastForecast is nil where this machine has none, or none that it can read.
-func (s *session) lastForecast() (*forecastJSON, error) {
-	raw, err := s.state.ReadFile(forecastFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilnil // no report was made yet, which is no error
-	}
-	if err != nil {
-		return nil, err
-	}
-	var forecast forecastJSON
-	if json.Unmarshal(raw, &forecast) != nil {
-		return nil, nil //nolint:nilnil,nilerr // the next report writes it anew
-	}
-	return &forecast, nil
+	s.keepSeen(forecastFile, "forecast", forecast)
 }
 
 // words are the forecast for the card, "" where there is none.
