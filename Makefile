@@ -103,7 +103,7 @@ bench-compose: build bin/docker-compose ## Compare with docker-compose; fails wh
 .PHONY: store-test
 store-test: ## Hold counts and forecasts against a real VictoriaMetrics (VICTORIAMETRICS=/path/to/one)
 	export VICTORIAMETRICS=$$(hack/victoriametrics.sh)
-	go test -tags store -count=1 -timeout 10m -run TestStore -v ./report/cardinality/ ./report/retention/ ./report/rules/ ./plugin/
+	go test -tags store -count=1 -timeout 10m -run TestStore -v ./storage/victoriametrics/storetest/ ./report/cardinality/ ./report/retention/ ./report/rules/ ./plugin/
 
 .PHONY: bench-cardinality
 bench-cardinality: ## Measure the report on a million series; fails when a budget is missed (ARGS="--large --one": ten million as well)

@@ -11,7 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
 const (
@@ -22,6 +28,10 @@ const (
 
 	readyWithin = 30 * time.Second
 	readyEvery  = 20 * time.Millisecond
+
+	visibleWithin = time.Minute
+	// pageAge is longer than the second for which the store answers /metrics from memory.
+	pageAge = 1100 * time.Millisecond
 )
 
 // ErrNoProgram is for an environment without Variable.
@@ -128,8 +138,66 @@ func (s *Store) Import(ctx context.Context, path string, body io.Reader) error {
 }
 
 // Flush makes everything that was imported visible.
+//
+// The store's own flush does not promise that: samples that its background flusher, or another flush, has already taken are
+// neither waited for nor found until they are sorted into a part (VictoriaMetrics #11260). So the store's counts are waited for.
 func (s *Store) Flush(ctx context.Context) error {
-	return s.send(ctx, http.MethodGet, "/internal/force_flush", nil)
+	if err := s.send(ctx, http.MethodGet, "/internal/force_flush", nil); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, visibleWithin)
+	defer cancel()
+	for {
+		select {
+		// Before the first look as well: one that is answered from before the flush would say that nothing is missing.
+		case <-time.After(pageAge):
+		case <-ctx.Done():
+			return fmt.Errorf("what was imported into VictoriaMetrics is not visible %s after a flush", visibleWithin)
+		}
+		missing, err := s.missing(ctx)
+		if err == nil && missing <= 0 {
+			return nil
+		}
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+}
+
+// missing is how many of the samples that were taken are in no part. Those that left one again, by retention, are not missed.
+func (s *Store) missing(ctx context.Context) (float64, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/metrics", http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	response, err := s.HTTP.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	page, err := parser.TextToMetricFamilies(response.Body)
+	if err != nil {
+		return 0, err
+	}
+	taken, there := page["vm_rows_added_to_storage_total"], page["vm_rows"]
+	if taken == nil || there == nil {
+		return 0, errors.New("VictoriaMetrics does not show its counts of samples")
+	}
+	return ofStorage(taken) - ofStorage(there) - ofStorage(page["vm_rows_deleted_total"]), nil
+}
+
+// ofStorage leaves out the rows of the index, which have a type of their own.
+func ofStorage(family *dto.MetricFamily) (sum float64) {
+	for _, metric := range family.GetMetric() {
+		index := slices.ContainsFunc(metric.GetLabel(), func(label *dto.LabelPair) bool {
+			return label.GetName() == "type" && !strings.HasPrefix(label.GetValue(), "storage/")
+		})
+		if !index {
+			sum += metric.GetUntyped().GetValue() + metric.GetGauge().GetValue() + metric.GetCounter().GetValue()
+		}
+	}
+	return sum
 }
 
 func (s *Store) send(ctx context.Context, method, path string, body io.Reader) error {
