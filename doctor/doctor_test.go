@@ -163,6 +163,9 @@ func TestDefects(t *testing.T) {
 		{"a configuration is broken", func(f *doctor.Facts) {
 			f.Configs.Value[0] = doctor.Config{Component: "gateway", Program: "nginx -t", Said: "nginx: [emerg] unexpected }"}
 		}, "DTD602", doctor.Failed, "nginx -t refuses its configuration: nginx: [emerg]", ""},
+		{"an image is missing", func(f *doctor.Facts) {
+			f.Configs.Value[0] = doctor.Config{Component: "shop", Err: `image "shop:1" is not on the engine`}
+		}, "DTD602", doctor.Unchecked, `its program could not be asked: image "shop:1" is not on the engine`, ""},
 		{"made with other settings", func(f *doctor.Facts) { f.Changed.Value = []string{"grafana"} }, "DTD603", doctor.Warning, "other settings", ""},
 		{"a component is stopped", func(f *doctor.Facts) {
 			r := &f.Components.Value[1].Replicas[0]

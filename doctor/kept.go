@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -196,7 +197,7 @@ func configs(f Facts) []Outcome {
 		for _, c := range all {
 			switch {
 			case c.Err != "":
-				found = append(found, Outcome{State: Unchecked, Object: c.Component, Detail: fmt.Sprintf("%s could not be asked: %s", c.Program, c.Err)})
+				found = append(found, Outcome{State: Unchecked, Object: c.Component, Detail: fmt.Sprintf("%s could not be asked: %s", cmp.Or(c.Program, "its program"), c.Err)})
 			case !c.Valid:
 				found = append(found, Outcome{
 					State: Failed, Object: c.Component, Detail: fmt.Sprintf("%s refuses its configuration: %s", c.Program, c.Said),

@@ -5,8 +5,10 @@ package e2e
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -57,6 +60,37 @@ func (e *env) doctor(code int, args ...string) diagnosis {
 	return found
 }
 
+// killWatch starts a verify --watch, whose container is nobody's to remove while it is watched, and kills it. The container
+// ends by itself then, and is left.
+func (e *env) killWatch() {
+	t := e.t
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := e.command(ctx, "docker", "telemetry", "--name", e.name, "verify", "--watch")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	assert.NilError(t, cmd.Start())
+	counts := func() bool {
+		return e.docker("ps", "-q", "--filter", "label=io.github.docker-telemetry.until=attended", "--filter", "label=io.github.docker-telemetry.stack="+e.name) != ""
+	}
+	eventually(t, 30*time.Second, func() error {
+		if !counts() {
+			return errors.New("no container counts")
+		}
+		return nil
+	})
+	assert.DeepEqual(t, e.doctor(0, "--fix", "--yes").findings(), []string(nil))
+	assert.Assert(t, counts(), "doctor --fix removed the container of a watch")
+
+	assert.NilError(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
+	_ = cmd.Wait() // it was killed
+	eventually(t, 20*time.Second, func() error {
+		if counts() {
+			return errors.New("a container counts on for nobody")
+		}
+		return nil
+	})
+}
+
 // Nothing may be found on a sound stack, before it and while it runs; each prepared defect must be found by its check; --fix must
 // mend what it says it can, and nothing else.
 func TestDoctor(t *testing.T) {
@@ -75,9 +109,8 @@ func TestDoctor(t *testing.T) {
 		}
 	}
 
-	// A wrong certificate keeps much else from being looked at, so it comes by itself. A proof's container is left when it is
-	// older than a proof takes.
-	e.docker("create", "--label", "io.github.docker-telemetry.stack="+e.name, "--label", "io.github.docker-telemetry.probe=logs", busybox, "true")
+	// A wrong certificate keeps much else from being looked at, so it comes by itself.
+	e.killWatch()
 	e.serveAnother(container("gateway"))
 	eventually(t, time.Minute, func() error {
 		found := e.doctor(3)

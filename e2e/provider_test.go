@@ -25,6 +25,8 @@ func TestProvider(t *testing.T) {
 		e.name, strconv.Itoa(e.port), strconv.Itoa(freePort(t)), strconv.Itoa(freePort(t)))
 	// No name that Compose's prefix fits: it says that it needs none.
 	shop := e.application("shop", "pipeline", options, "docker", "compose")
+	_, err := os.Stat(filepath.Join(binaries(t), "docker-compose-2.36"))
+	assert.NilError(t, err, "make bin/docker-compose-2.36 makes it")
 	web := e.application("web", "otel", options, filepath.Join(binaries(t), "docker-compose-2.36"))
 
 	t.Run("two start at once", func(t *testing.T) {

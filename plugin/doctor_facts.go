@@ -145,7 +145,7 @@ func (p *patient) onThisMachine() []look {
 
 func (p *patient) leftovers() look {
 	return lookFor("leftovers", func(f *doctor.Facts) *doctor.Fact[[]string] { return &f.Leftovers }, func(ctx context.Context) ([]string, error) {
-		return p.manager.Probes(ctx, p.state.Name)
+		return p.manager.Leftovers(ctx, p.state.Name)
 	})
 }
 

@@ -43,7 +43,7 @@ func (s *session) remedy(o doctor.Outcome) remedy {
 		return remedy{"take the permissions of others from " + o.Object, func(context.Context) error { return s.source.Root.Conceal(o.Object) }}
 	case doctor.RemoveProbes:
 		return remedy{"remove the containers that proofs left behind", func(ctx context.Context) error {
-			return s.manager.RemoveProbes(ctx, s.state.Name, stack.LeftAfter)
+			return s.manager.RemoveLeftovers(ctx, s.state.Name)
 		}}
 	case doctor.RenewCertificate:
 		return remedy{"renew the certificate and bring it into the gateway, without ending a connection", func(ctx context.Context) error {

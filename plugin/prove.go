@@ -77,7 +77,7 @@ func (s *session) tunnel(result settings.Result) string {
 
 // verify looks at the routes of these names, all without one. It shows each as it ends.
 func (s *session) verify(ctx context.Context, result settings.Result, project *types.Project, names []string, timeout time.Duration) ([]pipeline.RouteResult, error) {
-	scene, err := s.newScene(ctx, result, project)
+	scene, err := s.newScene(ctx, result, project, time.Now().Add(timeout))
 	if err != nil {
 		return nil, err
 	}

@@ -135,7 +135,7 @@ func (s *session) snapshotSource(ctx context.Context, wait time.Duration) (snaps
 		return snapshot.Source{}, err
 	}
 	// Those of a snapshot that was killed.
-	if err := s.manager.RemoveProbes(ctx, s.state.Name, 0); err != nil {
+	if err := s.manager.RemoveUnlocked(ctx, s.state.Name); err != nil {
 		return snapshot.Source{}, err
 	}
 	return snapshot.Source{

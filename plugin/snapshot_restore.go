@@ -329,7 +329,7 @@ func (s *session) stageRestore(ctx context.Context, file *os.File, contents snap
 
 // undoRestore removes what a restore made before it switched. Nothing else had changed.
 func (s *session) undoRestore(ctx context.Context, restore state.Restore) error {
-	if err := s.manager.RemoveProbes(ctx, s.state.Name, 0); err != nil {
+	if err := s.manager.RemoveUnlocked(ctx, s.state.Name); err != nil {
 		return err
 	}
 	made, err := s.manager.RestoredVolumes(ctx, s.state.Name, restore.ID)

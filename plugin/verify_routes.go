@@ -132,7 +132,7 @@ func (v *scene) logsRoute() pipeline.Route {
 // writeLine has a container of ours print the marked line.
 func (v *scene) writeLine(ctx context.Context, mark pipeline.Mark, line *pipeline.Outcome[written]) (pipeline.Sighting, error) {
 	began := time.Now()
-	id, err := v.session.manager.WriteProbe(ctx, v.project, mark.String())
+	id, err := v.session.manager.WriteProbe(ctx, v.project, mark.String(), v.until)
 	v.later(func(ctx context.Context) error { return v.session.manager.RemoveProbe(ctx, id) })
 	if err != nil {
 		return pipeline.Sighting{}, notRun(ctx, err)
@@ -434,7 +434,7 @@ func (v *scene) metricsRoute() pipeline.Route {
 func (v *scene) serveTarget(ctx context.Context, mark pipeline.Mark, served *pipeline.Outcome[string]) (pipeline.Sighting, error) {
 	began := time.Now()
 	sample := fmt.Sprintf(`%s{job=%q} %s`, pipeline.ProbeMetricName, pipeline.ProbeService, mark)
-	id, host, err := v.session.manager.ServeProbe(ctx, v.project, mark.String(), sample)
+	id, host, err := v.session.manager.ServeProbe(ctx, v.project, mark.String(), sample, v.until)
 	v.later(func(ctx context.Context) error { return v.session.manager.RemoveProbe(ctx, id) })
 	if err != nil {
 		return pipeline.Sighting{}, notRun(ctx, err)

@@ -28,6 +28,7 @@ type scene struct {
 	result     settings.Result
 	project    *types.Project
 	containers []stack.Container
+	until      time.Time // when the look has ended; what it made is of a killed process from then on
 	http       *http.Client
 	logs       *openobserve.Client
 	metrics    *victoriametrics.Client
@@ -37,11 +38,9 @@ type scene struct {
 	undo  []func(context.Context) error // takes away what was made for the look
 }
 
-// tornAfter is the age at which a probe of another process is one that was killed.
-const tornAfter = 5 * time.Minute
-
-func (s *session) newScene(ctx context.Context, result settings.Result, project *types.Project) (*scene, error) {
-	if err := s.manager.RemoveProbes(ctx, project.Name, tornAfter); err != nil {
+// newScene is for a look that ends before until, unless who looks is attended by its own container.
+func (s *session) newScene(ctx context.Context, result settings.Result, project *types.Project, until time.Time) (*scene, error) {
+	if err := s.manager.RemoveLeftovers(ctx, project.Name); err != nil {
 		return nil, err
 	}
 	containers, err := s.manager.Containers(ctx, project.Name)
@@ -56,7 +55,7 @@ func (s *session) newScene(ctx context.Context, result settings.Result, project 
 		return nil, err
 	}
 	return &scene{
-		session: s, result: result, project: project, containers: containers, http: logs.HTTP,
+		session: s, result: result, project: project, containers: containers, until: until, http: logs.HTTP,
 		logs: logs, metrics: victoriaMetrics(result, logs.HTTP), grafana: dataSource(result, logs.HTTP),
 	}, nil
 }

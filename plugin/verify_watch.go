@@ -45,15 +45,15 @@ type watchJSON struct {
 func (v *scene) watchLogs(ctx context.Context, format string) (pipeline.Summary, error) {
 	mark := pipeline.NewMark()
 	began := time.Now()
-	id, err := v.session.manager.CountProbe(ctx, v.project, mark.String())
-	v.later(func(ctx context.Context) error { return v.session.manager.RemoveProbe(ctx, id) })
+	counting, err := v.session.manager.CountProbe(ctx, v.project, mark.String())
 	if err != nil {
 		return pipeline.Summary{}, err
 	}
+	v.later(counting.End)
 	stream := pipeline.NewStream(lostAfter)
 	said, warned := time.Now(), ""
 	for sleep(ctx, watchEvery) {
-		problem := v.lookAtStream(ctx, stream, id, mark, began)
+		problem := v.lookAtStream(ctx, stream, counting.ID, mark, began)
 		if problem == nil {
 			warned = ""
 		}
@@ -143,7 +143,7 @@ func summaryWords(sum pipeline.Summary) string {
 
 // watch ends with Ctrl-C, which is how it is meant to end, and a summary.
 func (s *session) watch(ctx context.Context, result settings.Result, project *types.Project, format string) error {
-	v, err := s.newScene(ctx, result, project)
+	v, err := s.newScene(ctx, result, project, time.Time{})
 	if err != nil {
 		return unchecked(ctx, err)
 	}

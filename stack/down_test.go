@@ -77,7 +77,7 @@ func TestDownWithVolumesNamesTheOneThatIsInUse(t *testing.T) {
 
 func TestDownRemovesProbesOfAKilledProcess(t *testing.T) {
 	engine := running(t)
-	_, err := engine.Manager().WriteProbe(t.Context(), load(t, testSettings()), "1")
+	_, err := engine.Manager().WriteProbe(t.Context(), load(t, testSettings()), "1", time.Now().Add(time.Hour))
 	assert.NilError(t, err)
 	assert.Assert(t, engine.Logged("1"))
 	containers, err := engine.Manager().Containers(t.Context(), "telemetry")

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -90,26 +89,4 @@ func (i Inspection) program(names ...string) (program string, arguments []string
 		}
 	}
 	return "", nil
-}
-
-// LeftAfter is when a container of a proof is one that was left: they live for seconds.
-const LeftAfter = 30 * time.Second
-
-// Probes names the containers that proofs have left. Those that are just at it are none.
-func (m *Manager) Probes(ctx context.Context, name string) ([]string, error) {
-	found, err := m.Docker.ContainerList(ctx, client.ContainerListOptions{
-		All: true, Filters: make(client.Filters).Add("label", StackLabel+"="+name).Add("label", ProbeLabel),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list the probes of stack %q: %w", name, err)
-	}
-	names := make([]string, 0, len(found.Items))
-	for _, item := range found.Items {
-		if time.Since(time.Unix(item.Created, 0)) < LeftAfter {
-			continue
-		}
-		names = append(names, cmp.Or(containerName(item), item.ID))
-	}
-	slices.Sort(names)
-	return names, nil
 }

@@ -35,7 +35,7 @@ func (m *Manager) Labelled(ctx context.Context) (Labelled, error) {
 	if err != nil {
 		return found, fmt.Errorf("list the containers: %w", err)
 	}
-	mounted := map[string]bool{}
+	mounted, now := map[string]bool{}, time.Now()
 	for _, item := range containers.Items {
 		found.Images[item.ImageID] = true
 		for _, mount := range item.Mounts {
@@ -44,6 +44,7 @@ func (m *Manager) Labelled(ctx context.Context) (Labelled, error) {
 		stack, ours := item.Labels[StackLabel]
 		_, probe := item.Labels[ProbeLabel]
 		switch {
+		case ours && probe && item.Labels[ProbeLabel] != volumeProbe && !isLeft(item, now):
 		case ours && probe:
 			found.Probes = append(found.Probes, LabelledThing{
 				ID: item.ID, Name: containerName(item), Stack: stack, Created: time.Unix(item.Created, 0),

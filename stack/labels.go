@@ -17,6 +17,8 @@ const (
 	PortsLabel = "io.github.docker-telemetry.ports"
 	// ProbeLabel marks the containers that prove a route or hold a volume while it is copied; none is part of the stack.
 	ProbeLabel = "io.github.docker-telemetry.probe"
+	// UntilLabel is on a container with ProbeLabel: the time, in RFC 3339, after which nobody needs it, or "attended".
+	UntilLabel = "io.github.docker-telemetry.until"
 	// RestoreLabel is on a volume that a restore has made; its value is the restore's id.
 	RestoreLabel = "io.github.docker-telemetry.restore"
 )

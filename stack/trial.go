@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
@@ -42,6 +43,10 @@ func (m *Manager) TryConfigs(ctx context.Context, project *types.Project, compon
 func (m *Manager) tryConfig(ctx context.Context, project *types.Project, service types.ServiceConfig) Validation {
 	tried := Validation{Component: service.Name}
 	image, err := m.Docker.ImageInspect(ctx, service.Image)
+	if cerrdefs.IsNotFound(err) {
+		tried.Err = fmt.Errorf("image %q is not on the engine; docker telemetry pull fetches it", service.Image)
+		return tried
+	}
 	if err != nil {
 		tried.Err = fmt.Errorf("look for image %q: %w", service.Image, err)
 		return tried

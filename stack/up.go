@@ -20,8 +20,7 @@ type UpOptions struct {
 // Up makes the engine run the project: creates what is missing, recreates what differs, removes replicas that are
 // too many, and waits until all is ready. Running it again changes nothing.
 func (m *Manager) Up(ctx context.Context, project *types.Project, options UpOptions) error {
-	// Those of an up that was killed during its proof.
-	if err := m.RemoveProbes(ctx, project.Name, 0); err != nil {
+	if err := m.RemoveUnlocked(ctx, project.Name); err != nil {
 		return err
 	}
 	if _, err := m.removeTwins(ctx, project.Name); err != nil {

@@ -46,7 +46,7 @@ func (m *Manager) HoldVolume(ctx context.Context, image, stack, volume string, r
 	created, err := m.Docker.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
 			Image: image, Entrypoint: []string{"/never-run"},
-			Labels: map[string]string{StackLabel: stack, ProbeLabel: "volume"},
+			Labels: map[string]string{StackLabel: stack, ProbeLabel: volumeProbe},
 		},
 		HostConfig: &container.HostConfig{
 			NetworkMode: "none", CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges:true"},

@@ -179,6 +179,21 @@ func (e *Engine) ContainerCreate(ctx context.Context, options client.ContainerCr
 	return client.ContainerCreateResult{ID: c.id}, nil
 }
 
+// ContainerAttach connects to a container's input, which CutInputs ends.
+func (e *Engine) ContainerAttach(ctx context.Context, id string, _ client.ContainerAttachOptions) (client.ContainerAttachResult, error) {
+	if err := e.enter(ctx); err != nil {
+		return client.ContainerAttachResult{}, err
+	}
+	defer e.mu.Unlock()
+	c, err := e.find(id)
+	if err != nil {
+		return client.ContainerAttachResult{}, err
+	}
+	ours, theirs := net.Pipe()
+	c.input = theirs
+	return client.ContainerAttachResult{HijackedResponse: client.NewHijackedResponse(ours, "")}, nil
+}
+
 // ContainerStart starts a container.
 func (e *Engine) ContainerStart(ctx context.Context, id string, _ client.ContainerStartOptions) (client.ContainerStartResult, error) {
 	if err := e.enter(ctx); err != nil {

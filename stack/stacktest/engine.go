@@ -12,6 +12,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -120,6 +121,7 @@ type entry struct {
 	address         netip.Addr
 	files           map[string]string // what was copied into it, by path
 	prints          string            // what its command prints at once, before it ends: a probe
+	input           net.Conn          // it ends with this instead
 	state           container.ContainerState
 	startedAt       time.Time
 }
@@ -218,6 +220,18 @@ func (e *Engine) Sampled(mark string) bool {
 	return slices.ContainsFunc(e.containers, func(c *entry) bool {
 		return c.component() == stack.Agent && c.files["/etc/vector/probe-"+mark+".yaml"] != ""
 	}) || slices.ContainsFunc(e.batches, func(batch []byte) bool { return bytes.Contains(batch, raw) })
+}
+
+// CutInputs ends the containers that are attended, as a process does that is killed.
+func (e *Engine) CutInputs() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range e.containers {
+		if c.input != nil {
+			_ = c.input.Close() // a pipe's end does not fail
+			c.state = container.StateExited
+		}
+	}
 }
 
 // Heal takes a component's fault away, while calls are under way as well; it shows at the container's next start.
@@ -354,7 +368,7 @@ func (e *Engine) run(ctx context.Context, c *entry) error {
 	e.aggregatorsChange(c)
 	c.startedAt = time.Now()
 	switch {
-	case c.prints != "", e.Faults[c.component()] == Exits:
+	case c.prints != "" && c.input == nil, e.Faults[c.component()] == Exits:
 		c.state = container.StateExited
 	case e.Faults[c.component()] == Restarting:
 		c.state = container.StateRestarting
