@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -144,9 +145,8 @@ func tellPruned(a *app, opts pruneOptions, items, chosen []prune.Item, removed m
 
 // leftovers asks the engine and the state for what is left.
 func (s *session) leftovers(ctx context.Context) ([]prune.Item, error) {
-	facts := prune.Facts{Now: s.app.deps.now(), Local: s.engine.Local(), Stacks: map[string]prune.Stack{}, Present: map[string]bool{}}
-	var err error
-	if facts.Engine, err = s.manager.Labelled(ctx); err != nil {
+	facts, err := s.leftOnEngine(ctx)
+	if err != nil {
 		return nil, err
 	}
 	elsewhere, err := s.source.Root.StacksElsewhere(s.app.deps.context())
@@ -156,21 +156,18 @@ func (s *session) leftovers(ctx context.Context) ([]prune.Item, error) {
 	for _, name := range elsewhere {
 		facts.Stacks[name] = prune.Stack{} // in another context, which may well be this engine
 	}
-	names, err := s.source.Root.Stacks(s.app.deps.context())
-	if err != nil {
+	if err := s.knownStacks(ctx, &facts, func(string) bool { return true }); err != nil {
 		return nil, err
 	}
-	current := map[string]bool{}
-	for _, name := range names {
-		if err := s.knownStack(ctx, name, &facts, current); err != nil {
-			return nil, err
+	for _, name := range slices.Sorted(maps.Keys(facts.Stacks)) {
+		known := facts.Stacks[name]
+		if known.Volumes == nil {
+			continue // not understood, or in another context
 		}
-	}
-	facts.Former = slices.DeleteFunc(facts.Former, func(one prune.FormerImage) bool { return current[one.ID] })
-	for _, image := range facts.Former {
-		if facts.Present[image.ID], err = s.manager.HasImage(ctx, image.Tag, image.ID); err != nil {
-			return nil, err
+		if known.Snapshots, err = s.heldSnapshots(ctx, name); err != nil {
+			s.notLookedFor(name, err)
 		}
+		facts.Stacks[name] = known
 	}
 	_, parts, err := snapshot.List(s.source.Root)
 	if err != nil {
@@ -184,32 +181,79 @@ func (s *session) leftovers(ctx context.Context) ([]prune.Item, error) {
 	return prune.Analyse(facts), nil
 }
 
+// leftOf is what one stack has left on the engine. No store is asked for it, and no lock is taken.
+func (s *session) leftOf(ctx context.Context, name string) ([]prune.Item, error) {
+	facts, err := s.leftOnEngine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.knownStacks(ctx, &facts, func(other string) bool { return other == name }); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(prune.Analyse(facts), func(item prune.Item) bool { return item.Stack != name }), nil
+}
+
+func (s *session) leftOnEngine(ctx context.Context) (prune.Facts, error) {
+	facts := prune.Facts{Now: s.app.deps.now(), Local: s.engine.Local(), Stacks: map[string]prune.Stack{}, Present: map[string]bool{}}
+	var err error
+	facts.Engine, err = s.manager.Labelled(ctx)
+	return facts, err
+}
+
+// knownStacks adds what the state knows of the stacks that are asked for. An image that any stack has is none of an earlier pin.
+func (s *session) knownStacks(ctx context.Context, facts *prune.Facts, asked func(name string) bool) error {
+	names, err := s.source.Root.Stacks(s.app.deps.context())
+	if err != nil {
+		return err
+	}
+	current := map[string]bool{}
+	for _, name := range names {
+		stored, err := s.source.Root.Stack(s.app.deps.context(), name)
+		if err != nil {
+			return err
+		}
+		images, err := settings.ReadImages(stored)
+		if err != nil {
+			return err
+		}
+		for _, image := range images {
+			current[image.ID] = true
+		}
+		if !asked(name) {
+			continue
+		}
+		if err := s.knownStack(ctx, stored, facts); err != nil {
+			return err
+		}
+	}
+	facts.Former = slices.DeleteFunc(facts.Former, func(one prune.FormerImage) bool { return current[one.ID] })
+	for _, image := range facts.Former {
+		if facts.Present[image.ID], err = s.manager.HasImage(ctx, image.Tag, image.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // knownStack adds what the state knows of one stack. A stack that cannot be understood keeps all that it has.
-func (s *session) knownStack(ctx context.Context, name string, facts *prune.Facts, current map[string]bool) error {
-	stored, err := s.source.Root.Stack(s.app.deps.context(), name)
-	if err != nil {
-		return err
-	}
-	images, err := settings.ReadImages(stored)
-	if err != nil {
-		return err
-	}
-	for _, image := range images {
-		current[image.ID] = true
-	}
+func (s *session) knownStack(ctx context.Context, stored *state.Stack, facts *prune.Facts) error {
 	former, err := settings.ReadFormerImages(stored)
 	if err != nil {
 		return err
 	}
 	for _, image := range former {
-		facts.Former = append(facts.Former, prune.FormerImage{Stack: name, Tag: image.Tag, ID: image.ID})
+		facts.Former = append(facts.Former, prune.FormerImage{Stack: stored.Name, Tag: image.Tag, ID: image.ID})
 	}
 	known, err := s.describeStack(ctx, stored)
 	if err != nil {
-		fmt.Fprintf(s.app.deps.stderr, "note: what stack %s has left is not looked for: %s\n", name, render.Escape(err.Error()))
+		s.notLookedFor(stored.Name, err)
 	}
-	facts.Stacks[name] = known
+	facts.Stacks[stored.Name] = known
 	return nil
+}
+
+func (s *session) notLookedFor(name string, err error) {
+	fmt.Fprintf(s.app.deps.stderr, "note: what stack %s has left is not looked for: %s\n", name, render.Escape(err.Error()))
 }
 
 func (s *session) describeStack(ctx context.Context, stored *state.Stack) (prune.Stack, error) {
@@ -234,14 +278,21 @@ func (s *session) describeStack(ctx context.Context, stored *state.Stack) (prune
 	if pending != nil {
 		known.Restore = pending.ID
 	}
-	known.Snapshots, err = s.heldSnapshots(ctx, stored, result)
-	return known, err
+	return known, nil
 }
 
 // heldSnapshots are those in a running VictoriaMetrics, unless a command is at work that may be making one.
-func (s *session) heldSnapshots(ctx context.Context, stored *state.Stack, result settings.Result) ([]string, error) {
-	containers, err := s.manager.Containers(ctx, stored.Name)
+func (s *session) heldSnapshots(ctx context.Context, name string) ([]string, error) {
+	containers, err := s.manager.Containers(ctx, name)
 	if err != nil || !slices.ContainsFunc(containers, func(c stack.Container) bool { return c.Component == stack.VictoriaMetrics && c.Ready() }) {
+		return nil, err
+	}
+	stored, err := s.source.Root.Stack(s.app.deps.context(), name)
+	if err != nil {
+		return nil, err
+	}
+	set, err := credentials.Read(stored)
+	if err != nil {
 		return nil, err
 	}
 	unlock, err := stored.Lock(ctx, "docker telemetry prune")
@@ -252,7 +303,7 @@ func (s *session) heldSnapshots(ctx context.Context, stored *state.Stack, result
 	if err != nil {
 		return nil, err
 	}
-	snapshots, err := s.manager.MetricSnapshots(ctx, stored.Name, result.Credentials[credentials.VictoriaMetricsSnapshotKey])
+	snapshots, err := s.manager.MetricSnapshots(ctx, name, set[credentials.VictoriaMetricsSnapshotKey])
 	if err != nil {
 		return nil, errors.Join(err, unlock())
 	}

@@ -48,6 +48,9 @@ that day, which counts as a use of their metrics.
 --min-days-left and --max-disk make a gate of it: exit code 3 when the volume or the budget is full too soon, by the
 expected rate. A budget must last for the horizon.
 
+What else takes room is told as far as the stores and the engine know it: indexes, buffers, the logs of containers, images, and
+volumes of the stack that nothing uses any more (docker telemetry prune removes those).
+
 --url reports on another VictoriaMetrics. Its disk and rates are told by its metrics of itself (-selfScrapeInterval).`,
 		Example: `  docker telemetry report retention
   docker telemetry report retention --what-if metrics=30d,logs=7d
@@ -136,6 +139,9 @@ func runReportRetention(ctx context.Context, a *app, o retentionOptions) error {
 	}
 	options := retention.Options{WhatIf: asked.whatIf, MaxDisk: asked.maxDisk}
 	if err := store.lookAtDisks(ctx, &collected, &options); err != nil {
+		return err
+	}
+	if err := store.lookAtEngine(ctx, &collected); err != nil {
 		return err
 	}
 	store.progress.Found(reading)

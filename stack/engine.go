@@ -22,6 +22,7 @@ type Composer interface {
 
 // Docker is the part of the Engine API that a stack needs beside Compose; *client.Client satisfies it.
 type Docker interface {
+	DiskUsage(ctx context.Context, options client.DiskUsageOptions) (client.DiskUsageResult, error)
 	Ping(ctx context.Context, options client.PingOptions) (client.PingResult, error)
 	Info(ctx context.Context, options client.InfoOptions) (client.SystemInfoResult, error)
 	ContainerList(ctx context.Context, options client.ContainerListOptions) (client.ContainerListResult, error)

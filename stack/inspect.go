@@ -18,15 +18,17 @@ import (
 // Inspection is a replica with what only the engine's answer about it alone says.
 type Inspection struct {
 	Container
-	Restarts  int       // by its restart policy
-	OOMKilled bool      // since its last start, the engine saw that a process was killed for want of memory
-	ExitCode  int       // of the last run
-	Problem   string    // why the engine could not start it, "" where it did
-	StartedAt time.Time // zero where it never was
-	Command   []string  // what runs in it: the program and its arguments
-	Volumes   []string  // where its volumes are mounted
-	LogDriver string
-	Said      string // the last line of its log; only of one that is not ready
+	Restarts   int       // by its restart policy
+	OOMKilled  bool      // since its last start, the engine saw that a process was killed for want of memory
+	ExitCode   int       // of the last run
+	Problem    string    // why the engine could not start it, "" where it did
+	StartedAt  time.Time // zero where it never was
+	Command    []string  // what runs in it: the program and its arguments
+	Volumes    []string  // where its volumes are mounted
+	LogDriver  string
+	LogOptions map[string]string // with the defaults of the engine
+	LogPath    string            // on the engine's host; "" where the driver has none or does not tell
+	Said       string            // the last line of its log; only of one that is not ready
 }
 
 // inspectedAtOnce bounds the requests that an engine gets at a time.
@@ -62,7 +64,7 @@ func (m *Manager) Inspections(ctx context.Context, name string) ([]Inspection, e
 }
 
 func inspectionOf(c Container, answer container.InspectResponse) Inspection {
-	found := Inspection{Container: c, Restarts: answer.RestartCount, Command: append([]string{answer.Path}, answer.Args...)}
+	found := Inspection{Container: c, Restarts: answer.RestartCount, Command: append([]string{answer.Path}, answer.Args...), LogPath: answer.LogPath}
 	if state := answer.State; state != nil {
 		found.OOMKilled, found.ExitCode, found.Problem = state.OOMKilled, state.ExitCode, state.Error
 		found.StartedAt, _ = time.Parse(time.RFC3339Nano, state.StartedAt)
@@ -74,7 +76,7 @@ func inspectionOf(c Container, answer container.InspectResponse) Inspection {
 	}
 	slices.Sort(found.Volumes)
 	if answer.HostConfig != nil {
-		found.LogDriver = answer.HostConfig.LogConfig.Type
+		found.LogDriver, found.LogOptions = answer.HostConfig.LogConfig.Type, answer.HostConfig.LogConfig.Config
 	}
 	return found
 }

@@ -401,7 +401,7 @@ func best(rate *Range) string {
 	return window
 }
 
-// others is what takes room besides records, as far as the stores and the agent tell it.
+// others is what takes room besides records, as far as the stores, the agent and the engine tell it.
 func (a *analysis) others() []Other {
 	list := []Other{}
 	index := 0.0
@@ -409,27 +409,28 @@ func (a *analysis) others() []Other {
 		switch {
 		case s.IndexBytes == nil:
 		case s.Store == Metrics:
-			list = append(list, Other{"index of metrics", s.IndexBytes.Value, Reported, "now; part of the bytes of metrics"})
+			list = append(list, Other{OfIndex, "index of metrics", s.IndexBytes.Value, Reported, "now; part of the bytes of metrics"})
 		default:
 			index += s.IndexBytes.Value
 		}
 	}
 	if a.Logs != nil {
-		list = append(list, Other{"index of logs and traces", index, Reported, "as of the store's last count; part of the bytes of the streams"})
+		list = append(list, Other{OfIndex, "index of logs and traces", index, Reported, "as of the store's last count; part of the bytes of the streams"})
 	}
 	if m := a.Metrics; m != nil {
 		if m.LogsWAL != nil {
-			list = append(list, Other{"OpenObserve's write-ahead log", *m.LogsWAL, Reported, "now"})
+			list = append(list, Other{OfWAL, "OpenObserve's write-ahead log", *m.LogsWAL, Reported, "now"})
 		}
 		for name, buffer := range m.Buffers {
 			over := "now; in memory"
 			if buffer.Most > 0 {
 				over = "now; it takes " + size(buffer.Most) + " at most"
 			}
-			list = append(list, Other{"buffer of the agent's " + name, buffer.Bytes, Reported, over})
+			list = append(list, Other{OfBuffer, "buffer of the agent's " + name, buffer.Bytes, Reported, over})
 		}
 	}
-	slices.SortFunc(list, func(a, b Other) int { return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Name, b.Name)) })
+	list = append(list, a.ofEngine()...)
+	slices.SortStableFunc(list, func(a, b Other) int { return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Name, b.Name)) })
 	return list
 }
 

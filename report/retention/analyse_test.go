@@ -221,9 +221,14 @@ func reportOf(t testing.TB, metrics retention.MetricsStore, logs retention.LogsS
 
 func full(t testing.TB) retention.Report {
 	t.Helper()
-	return reportOf(t, laptop(), cluttered(), retention.Options{
+	collected, err := retention.Collect(t.Context(), laptop(), cluttered(), retention.Request{Now: now(), Horizon: 30 * 24 * time.Hour})
+	assert.NilError(t, err)
+	collected.Engine = engineHeld()
+	report, err := retention.Analyse(collected, retention.Options{
 		MaxDisk: 500e6, WhatIf: []retention.Wanted{{Store: retention.Logs, Name: "docker", Days: 3}, {Store: retention.Metrics, Days: 7}, {Store: retention.Logs, Days: 7}},
 	})
+	assert.NilError(t, err)
+	return report
 }
 
 func streamOf(t testing.TB, r retention.Report, label string) retention.Stream {
@@ -279,7 +284,7 @@ func TestStreamsOfAStore(t *testing.T) {
 func TestFindings(t *testing.T) {
 	report := full(t)
 	assert.Equal(t, codes(report), "DTR001 ; DTR001 ; DTR002 logs/kept; DTR003 logs; DTR004 logs/docker; DTR005 metrics; DTR006 logs/docker; DTR006 metrics; "+
-		"DTR007 metrics; DTR007 traces/default; DTR008 logs/quiet; DTR008 metrics; DTR009 metrics; DTR010 agg_logs")
+		"DTR007 metrics; DTR007 traces/default; DTR008 logs/quiet; DTR008 metrics; DTR009 metrics; DTR010 agg_logs; DTR012 telemetry-loud-1; DTR013 engine")
 	for _, code := range retention.Codes() {
 		raw, err := os.ReadFile("../../docs/findings/" + code + ".md")
 		assert.NilError(t, err)

@@ -47,6 +47,8 @@ type Collected struct {
 	Notes   []string
 	// Disks are those that the stores write to, as somebody sees them who can look there; none where nobody can.
 	Disks []StoreDisk
+	// Engine is nil where there is none to ask; Notes say so.
+	Engine *EngineHeld
 	// Incomplete: a store that should have answered did not.
 	Incomplete bool
 }

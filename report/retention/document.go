@@ -327,9 +327,16 @@ func (r Report) growthSection() document.Section {
 func (r Report) othersSection() document.Section {
 	section := document.Section{Title: "What else takes room", Table: document.Table{Header: []string{"what", "bytes", "how it is known"}, Right: []int{1}, Prose: []int{2}}}
 	for _, other := range r.Others {
-		section.Rows = append(section.Rows, []string{other.Name, size(other.Bytes), string(other.How) + ", " + other.Over})
+		section.Rows = append(section.Rows, []string{other.Name, other.size(), string(other.How) + ", " + other.Over})
 	}
 	return section
+}
+
+func (o Other) size() string {
+	if o.How == Bound {
+		return "up to " + size(o.Bytes)
+	}
+	return size(o.Bytes)
 }
 
 func (r Report) findingsSection() document.Section {
@@ -358,12 +365,12 @@ func (r Report) told() bool {
 	return r.Complete && r.Total.BytesPerDay != nil && len(r.Limits) > 0 && !slices.ContainsFunc(r.Streams, func(s Stream) bool { return !known(s) })
 }
 
-// flat has a row for each stream.
+// flat has a row for each stream, and one for each other thing that is no part of the bytes of the streams, by its kind.
 func (r Report) flat() document.Table {
 	flat := document.Table{Header: []string{
 		"store", "stream", "retention_days", "set_by", "oldest", "newest", "records", "bytes", "bytes_per_record", "records_per_day_hour",
 		"records_per_day_day", "records_per_day_week", "records_per_day_all", "bytes_per_day", "bytes_at_retention_low",
-		"bytes_at_retention_expected", "bytes_at_retention_high", "leaving", "records_how", "oldest_how", "oldest_precision",
+		"bytes_at_retention_expected", "bytes_at_retention_high", "leaving", "records_how", "oldest_how", "oldest_precision", "bytes_how",
 	}}
 	for _, s := range r.Streams {
 		row := []string{s.Store, s.Name, "", s.source(), at(s.Oldest), at(s.Newest), bare(s.Records), bare(s.Bytes), bare(s.BytesPerRecord)}
@@ -383,16 +390,24 @@ func (r Report) flat() document.Table {
 		if s.AtRetention != nil {
 			low, expected, high = figure(s.AtRetention.Low), figure(s.AtRetention.Expected), figure(s.AtRetention.High)
 		}
-		flat.Rows = append(flat.Rows, append(row, perDay, low, expected, high, s.Leaving, s.how(), oldestHow, precision))
+		flat.Rows = append(flat.Rows, append(row, perDay, low, expected, high, s.Leaving, howOf(s.Records), oldestHow, precision, howOf(s.Bytes)))
+	}
+	for _, other := range r.Others {
+		if other.Kind == OfIndex {
+			continue
+		}
+		row := make([]string, len(flat.Header))
+		row[0], row[1], row[7], row[len(row)-1] = other.Kind, other.Name, figure(other.Bytes), string(other.How)
+		flat.Rows = append(flat.Rows, row)
 	}
 	return flat
 }
 
-func (s Stream) how() string {
-	if s.Records == nil {
+func howOf(f *Figure) string {
+	if f == nil {
 		return ""
 	}
-	return string(s.Records.How)
+	return string(f.How)
 }
 
 func (s Stream) bareRate(window string) string {

@@ -26,13 +26,15 @@ const (
 	SnapshotLeft   = "DTR009"
 	BufferNearFull = "DTR010"
 	ReadOnly       = "DTR011"
+	EndlessLog     = "DTR012"
+	LeftOver       = "DTR013"
 )
 
 // Codes returns every code, sorted.
 func Codes() []string {
 	return []string{
 		LongerThanDisk, WithoutEffect, DefaultForever, NoSetting, KeptLonger, RefusedAsOld, ClockSkew, NoData, SnapshotLeft, BufferNearFull,
-		ReadOnly,
+		ReadOnly, EndlessLog, LeftOver,
 	}
 }
 
@@ -60,6 +62,7 @@ func (a *analysis) findings() []Finding {
 	found = append(found, a.ofDisk()...)
 	found = append(found, a.ofDefault()...)
 	found = append(found, a.ofGuards()...)
+	found = append(found, a.ofLeft()...)
 	if a.Metrics != nil {
 		found = append(found, a.ofOwnMetrics(a.Metrics)...)
 	}

@@ -13,10 +13,12 @@ type How string
 const (
 	// Measured by this report: counted, or the difference of two counts.
 	Measured How = "measured"
-	// Reported by the store, of itself.
+	// Reported by the store of itself, or by the engine.
 	Reported How = "reported"
 	// Estimated from other figures; Figure.Over says from which.
 	Estimated How = "estimated"
+	// Bound is the most that it can be, where nobody tells what it is.
+	Bound How = "bound"
 )
 
 // Figure is a number with where it is from.
@@ -160,6 +162,7 @@ type Cause struct {
 
 // Other is what takes room besides records.
 type Other struct {
+	Kind  string  `json:"kind"` // one of the Of constants
 	Name  string  `json:"name"`
 	Bytes float64 `json:"bytes"`
 	How   How     `json:"how"`

@@ -138,6 +138,9 @@ func (e *Engine) entryOf(project *types.Project, service types.ServiceConfig, nu
 	maps.Copy(labels, service.Labels)
 	maps.Copy(labels, service.CustomLabels)
 	c := e.newEntry(fmt.Sprintf("%s-%s-%d", project.Name, service.Name, number), service.Image, labels)
+	if service.Logging != nil {
+		c.logs = container.LogConfig{Type: service.Logging.Driver, Config: service.Logging.Options}
+	}
 	for key := range service.Networks {
 		network, err := e.network(project.Networks[key].Name)
 		if err != nil {

@@ -76,6 +76,7 @@ type Engine struct {
 	Starved   map[string]bool // containers of which the kernel killed a process for want of memory, by name
 	Restarted map[string]int  // how often a container was started again, by name
 	DiskFree  int64           // bytes, of the disk of every volume
+	SlowUsage bool            // what its volumes take is not told before the context ends
 	LogDriver string          // of containers that choose none
 	NoLimits  bool            // it can limit nothing
 	ClockOff  time.Duration   // how far its clock is ahead
@@ -122,6 +123,7 @@ type entry struct {
 	files           map[string]string // what was copied into it, by path
 	prints          string            // what its command prints at once, before it ends: a probe
 	input           net.Conn          // it ends with this instead
+	logs            container.LogConfig
 	state           container.ContainerState
 	startedAt       time.Time
 }

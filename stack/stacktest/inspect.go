@@ -1,6 +1,7 @@
 package stacktest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -34,13 +35,20 @@ func (e *Engine) ContainerInspect(ctx context.Context, id string, _ client.Conta
 	command := programOf(c.component())
 	found.Container = container.InspectResponse{
 		ID: c.id, Name: "/" + c.name, Image: c.imageID, State: state, Path: command[0], Args: command[1:], RestartCount: e.Restarted[c.name],
-		Config: &container.Config{Image: c.image, Labels: c.labels}, HostConfig: &container.HostConfig{},
+		Config: &container.Config{Image: c.image, Labels: c.labels}, HostConfig: &container.HostConfig{LogConfig: e.logsOf(c)},
 	}
 	found.Container.NetworkSettings = &container.NetworkSettings{Networks: map[string]*network.EndpointSettings{}}
 	for _, on := range c.networks {
 		found.Container.NetworkSettings.Networks[on.name] = &network.EndpointSettings{NetworkID: on.id, Aliases: c.aliases[on.id]}
 	}
 	return found, nil
+}
+
+// logsOf are the options of a container's log, with the engine's driver where it chooses none.
+func (e *Engine) logsOf(c *entry) container.LogConfig {
+	logs := c.logs
+	logs.Type = cmp.Or(logs.Type, e.LogDriver)
+	return logs
 }
 
 // programOf is what runs in a component's container, as its image starts it.

@@ -45,7 +45,10 @@ func small() retention.Report {
 		}},
 		Total: total, Limits: limits,
 		Growth: []retention.Cause{{Store: "logs", Name: "docker", BytesPerDay: 3e7, Share: 1, How: retention.Measured, Over: "the last week"}},
-		Others: []retention.Other{{Name: "index of logs", Bytes: 1e8, How: retention.Reported, Over: "now"}},
+		Others: []retention.Other{
+			{Kind: retention.OfIndex, Name: "index of logs", Bytes: 1e8, How: retention.Reported, Over: "now"},
+			{Kind: retention.OfLogs, Name: "container logs", Bytes: 3e8, How: retention.Bound, Over: "max-size times max-file"},
+		},
 		WhatIf: &retention.WhatIf{
 			Changes: []retention.Change{{Store: "logs", Name: "docker", DaysBefore: 14, Days: 7, BytesBefore: span(4.5e8), Bytes: span(2.4e8), Freed: 5e8}},
 			Total:   total, Limits: limits,
