@@ -81,7 +81,7 @@ func (a *analysis) ofLogs(logs []LogHeld) []Other {
 	}
 	var list []Other
 	if seen > 0 {
-		over := fmt.Sprintf("now, the files of %s", document.Counted(seen, "container"))
+		over := "now, the files of " + document.Counted(seen, "container")
 		if !slices.ContainsFunc(logs, func(log LogHeld) bool { return log.Bytes != nil && log.Most <= 0 }) {
 			over += "; they take " + size(most) + " at most"
 		}
