@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
 	"github.com/docker-telemetry/docker-telemetry/report/retention"
@@ -104,9 +103,8 @@ func (o retentionOptions) check() (asked retentionAsked, err error) {
 	if !o.limitSet {
 		return asked, nil
 	}
-	// Units of thousands, as the report writes them.
-	bytes, err := units.FromHumanSize(o.maxDisk)
-	if err != nil || bytes <= 0 {
+	bytes, ok := parseSize(o.maxDisk)
+	if !ok {
 		return asked, &usageError{err: fmt.Errorf("--max-disk takes a size such as 20GB, not %q", o.maxDisk)}
 	}
 	asked.maxDisk = float64(bytes)

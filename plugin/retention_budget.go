@@ -56,11 +56,20 @@ func parseBudget(text string) (int64, error) {
 	if text == "none" {
 		return 0, nil
 	}
-	size, err := units.FromHumanSize(text)
-	if err != nil || size <= 0 {
+	size, ok := parseSize(text)
+	if !ok {
 		return 0, &usageError{err: fmt.Errorf("a budget is a size such as 5G, or none, not %q", text)}
 	}
 	return size, nil
+}
+
+// mostSize is an exabyte. What is near the end of int64 becomes another number on each processor, and overflows where it is split.
+const mostSize = 1e18
+
+// parseSize reads a size above 0, with units of thousands, as the reports write them.
+func parseSize(text string) (bytes int64, ok bool) {
+	bytes, err := units.FromHumanSize(text)
+	return bytes, err == nil && bytes > 0 && bytes <= mostSize
 }
 
 func showBudget(ctx context.Context, a *app, format string) error {

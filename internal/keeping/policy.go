@@ -21,9 +21,6 @@ type Policy map[string]string
 // Default in place of a time takes a target out of the policy.
 const Default = "default"
 
-// most is what VictoriaMetrics takes: 100 years.
-const most = 36500
-
 // Parse reads assignments such as metrics=30d, logs=7d or logs/docker=default. What a store would refuse is refused here.
 func Parse(words []string) (Policy, error) {
 	asked := Policy{}
@@ -48,9 +45,6 @@ func parseOne(word string) (target, value string, err error) {
 	wanted, err := retention.ParseWanted(word)
 	if err != nil {
 		return "", "", err
-	}
-	if wanted.Days > most {
-		return "", "", fmt.Errorf("%s takes a retention of %d d at most", wanted.Target(), most)
 	}
 	value, err = inWhole(wanted)
 	return wanted.Target(), value, err

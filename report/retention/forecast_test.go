@@ -164,7 +164,7 @@ func TestParseWanted(t *testing.T) {
 	for text, want := range map[string]string{
 		"metrics": "is no setting such as metrics=30d", "metrics=7": "has no unit", "metrics=": "has no unit", "logs=2d": "logs takes a retention of 3 d at least, not 2d",
 		"metrics=1h": "metrics takes a retention of 1 d at least", "logs=80h": "logs takes whole days, not 80h", "metrics/up=7d": "is neither", "logs/=7d": "is neither",
-		"grafana=7d": "is neither", "logs=xd": "is no retention such as 30d",
+		"grafana=7d": "is neither", "metrics=1e308y": "metrics takes a retention of 36500 d at most", "logs=xd": "is no retention such as 30d",
 	} {
 		_, err := ParseWanted(text)
 		assert.ErrorContains(t, err, want, text)

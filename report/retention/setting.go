@@ -77,9 +77,12 @@ func (w Wanted) Target() string {
 	return w.Store + "/" + w.Name
 }
 
+// mostDays is what VictoriaMetrics takes at most: 100 years. A time of much more has no date.
+const mostDays = 36500
+
 // ParseWanted reads metrics=30d, logs=7d, traces=7d or logs/STREAM=3d. "logs" is OpenObserve's global setting, which is for its
 // traces too; "traces" is one for each stream of traces. What a store would refuse is refused here: VictoriaMetrics takes a day at
-// least, OpenObserve three and whole ones.
+// least, OpenObserve three and whole ones, and nobody more than 100 years.
 func ParseWanted(text string) (Wanted, error) {
 	target, value, found := strings.Cut(text, "=")
 	if !found {
@@ -100,6 +103,9 @@ func ParseWanted(text string) (Wanted, error) {
 	}
 	if wanted < least {
 		return Wanted{}, fmt.Errorf("%s takes a retention of %g d at least, not %s", target, least, value)
+	}
+	if wanted > mostDays {
+		return Wanted{}, fmt.Errorf("%s takes a retention of %d d at most", target, mostDays)
 	}
 	if store != Metrics && wanted != math.Trunc(wanted) {
 		return Wanted{}, fmt.Errorf("%s takes whole days, not %s", target, value)
