@@ -107,9 +107,10 @@ func (s *session) volumesHeld(ctx context.Context, left []prune.Item, within tim
 	defer cancel()
 	sizes, err := s.manager.VolumeSizes(ctx)
 	switch {
+	case err == nil:
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		notes = append(notes, fmt.Sprintf("sizes of old volumes: the engine did not tell them within %g s", within.Seconds()))
-	case err != nil:
+	default:
 		notes = append(notes, "sizes of old volumes: "+err.Error())
 	}
 	for _, item := range left {
