@@ -32,6 +32,7 @@ func TestData(t *testing.T) {
 	})
 	t.Run("no panel is empty", func(t *testing.T) { dashboardsHaveData(t, e, "../stack/bundle/config/grafana/dashboards/*.json", 4) })
 	t.Run("nginx accepts its configuration", func(t *testing.T) { nginxAccepts(t, e) })
+	t.Run("prune removes what is left, and nothing else", func(t *testing.T) { pruneRemovesWhatIsLeft(t, e) })
 	t.Run("flow has figures of each hop, without VictoriaMetrics as well", func(t *testing.T) { flowHasFigures(t, e) })
 }
 

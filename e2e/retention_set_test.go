@@ -18,7 +18,8 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// hastyOverlay has OpenObserve look each second for what is to go, and not each hour, and has it delete the files at once.
+// hastyOverlay has OpenObserve look each second for what is to go, and not each hour, and has it delete the files at once. Grafana's log
+// has no limit.
 const hastyOverlay = `services:
   openobserve:
     environment:
@@ -26,6 +27,9 @@ const hastyOverlay = `services:
       ZO_COMPACT_DELETE_FILES_DELAY_MINUTES: "0"
       ZO_MAX_FILE_RETENTION_TIME: "1"
       ZO_CALCULATE_STATS_INTERVAL: "1"
+  grafana:
+    logging: !override
+      driver: json-file
 `
 
 // TestRetentionSet: a retention that is set is the store's from then on, the component concerned is recreated alone, old data goes as
@@ -39,6 +43,7 @@ func TestRetentionSet(t *testing.T) {
 	now := time.Now().UTC()
 	begin := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC).AddDate(0, -1, 0)
 
+	t.Run("what the engine keeps", func(t *testing.T) { engineIsTold(t, e) })
 	t.Run("longer", func(t *testing.T) {
 		before := e.ids(e.name)
 		r := e.ok(e.telemetry("retention", "set", "metrics=90d"))
@@ -110,6 +115,91 @@ func TestRetentionSet(t *testing.T) {
 		assert.Assert(t, strings.Contains(string(raw), "--retentionPeriod=1d"))
 		assert.Assert(t, strings.Contains(string(raw), `ZO_COMPACT_DATA_RETENTION_DAYS: "5"`))
 	})
+}
+
+// keptJSON is the part of a report that is about the engine.
+type keptJSON struct {
+	Others []struct {
+		Kind, Name, How, Over string
+		Bytes                 float64
+	}
+	Findings []struct{ Code, Name, Title string }
+	Notes    []string
+}
+
+func (e *env) kept(t *testing.T) keptJSON {
+	t.Helper()
+	var report keptJSON
+	r := e.ok(e.telemetry("report", "retention", "--format", "json"))
+	assert.NilError(t, json.Unmarshal([]byte(r.stdout), &report), "%s", r)
+	return report
+}
+
+// engineIsTold: the report has what the engine keeps of the stack beside its data, to the byte where that can be known.
+func engineIsTold(t *testing.T, e *env) {
+	const bytes = 5_000_000
+	left := e.name + "_off-data"
+	e.docker("volume", "create", "--label", stackLabel+e.name, left)
+	t.Cleanup(func() { e.docker("volume", "rm", left) })
+	e.docker("run", "--rm", "--network", "none", "-v", left+":/volume", busybox, "sh", "-c", fmt.Sprintf("head -c %d /dev/zero >/volume/a", bytes))
+
+	least, readable := e.logBytes(t)
+	report := e.kept(t)
+	most, _ := e.logBytes(t)
+	found := map[string]float64{}
+	for _, other := range report.Others {
+		found[other.Kind+" "+other.Name+" "+other.How] = other.Bytes
+	}
+	t.Logf("others %+v, findings %+v, notes %q", report.Others, report.Findings, report.Notes)
+	assert.Equal(t, found["image images reported"], e.imageBytes(t))
+	assert.Equal(t, found["volume volume "+left+" reported"], float64(bytes))
+	if readable {
+		logs := found["log container logs measured"]
+		assert.Assert(t, logs >= least && logs <= most, "%g bytes of logs, not from %g to %g", logs, least, most)
+	} else {
+		assert.Equal(t, found["log container logs bound"], 30e6*float64(len(e.ids(e.name))-1))
+	}
+	var codes []string
+	for _, finding := range report.Findings {
+		codes = append(codes, finding.Code+" "+finding.Name)
+	}
+	assert.Assert(t, slices.Contains(codes, "DTR012 "+e.name+"-grafana-1"), codes)
+	assert.Assert(t, slices.Contains(codes, "DTR013 engine"), codes)
+}
+
+// logBytes are those of the files of the stack's logs; readable is false where they are not to be read from here.
+func (e *env) logBytes(t *testing.T) (bytes float64, readable bool) {
+	t.Helper()
+	for _, id := range e.ids(e.name) {
+		files, err := filepath.Glob(e.docker("inspect", "--format", "{{.LogPath}}", id) + "*")
+		assert.NilError(t, err)
+		for _, file := range files {
+			info, err := os.Stat(file)
+			if os.IsNotExist(err) {
+				continue // it was rotated meanwhile
+			}
+			assert.NilError(t, err)
+			bytes, readable = bytes+float64(info.Size()), true
+		}
+	}
+	return bytes, readable
+}
+
+// imageBytes are those of the images of the stack, each once.
+func (e *env) imageBytes(t *testing.T) float64 {
+	t.Helper()
+	images := map[string]float64{}
+	for _, id := range e.ids(e.name) {
+		image := e.docker("inspect", "--format", "{{.Image}}", id)
+		size, err := strconv.ParseFloat(e.docker("image", "inspect", "--format", "{{.Size}}", image), 64)
+		assert.NilError(t, err)
+		images[image] = size
+	}
+	sum := 0.0
+	for _, size := range images {
+		sum += size
+	}
+	return sum
 }
 
 // lineOf reports whether a table has a line of these words.
