@@ -14,6 +14,7 @@ import (
 	"github.com/docker-telemetry/docker-telemetry/pipeline"
 	"github.com/docker-telemetry/docker-telemetry/profiles"
 	"github.com/docker-telemetry/docker-telemetry/stack"
+	"github.com/docker-telemetry/docker-telemetry/storage/gateway"
 )
 
 const checkEvery = 250 * time.Millisecond
@@ -154,7 +155,7 @@ func otlpSender(result settings.Result, client *http.Client, protocol string) pi
 	options := result.Settings.Options
 	sender := pipeline.OTLP{Address: "localhost:" + options["otlp-"+protocol+"-port"], Protocol: protocol, HTTP: client, Now: time.Now}
 	if options["otlp"] != "plain" {
-		sender.TLS = client.Transport.(*http.Transport).TLSClientConfig
+		sender.TLS = client.Transport.(gateway.Transport).TLSClientConfig
 		sender.Token = result.Credentials.Login(otlpLogin).Password
 	}
 	return sender

@@ -24,7 +24,8 @@ func URL(bind string, port int) string {
 
 // Client returns an HTTP client that trusts the given CA (PEM) and nothing else. serverName is the host that the
 // certificate must be for, "" means the URL's: a certificate of the user's own may be for another name than localhost.
-// The environment's proxy settings take no part: the gateway is on this machine.
+// The environment's proxy settings take no part: the gateway is on this machine. A request that is one too many for the gateway's
+// limit is sent again a little later.
 func Client(ca []byte, serverName string, timeout time.Duration) (*http.Client, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(ca) {
@@ -32,9 +33,9 @@ func Client(ca []byte, serverName string, timeout time.Duration) (*http.Client, 
 	}
 	return &http.Client{
 		Timeout: timeout,
-		Transport: &http.Transport{
+		Transport: Transport{&http.Transport{
 			Proxy:           nil,
 			TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: serverName, MinVersion: tls.VersionTLS12},
-		},
+		}},
 	}, nil
 }

@@ -96,7 +96,7 @@ func TestClientRefusesOldTLS(t *testing.T) {
 func TestClientTakesNoProxyOfTheEnvironment(t *testing.T) {
 	client, err := gateway.Client(somePEM(t), "", time.Second)
 	assert.NilError(t, err)
-	transport, is := client.Transport.(*http.Transport)
+	transport, is := client.Transport.(gateway.Transport)
 	assert.Assert(t, is)
 	assert.Assert(t, transport.Proxy == nil)
 	assert.Equal(t, client.Timeout, time.Second)
