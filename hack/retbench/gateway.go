@@ -117,10 +117,10 @@ func (g *gateway) forget() {
 	g.passed = nil
 }
 
-func (g *gateway) asked() int64 {
+func (g *gateway) asked() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return int64(len(g.passed))
+	return len(g.passed)
 }
 
 // print lists what passed, the slowest first.

@@ -57,11 +57,12 @@ func (t told) write(out io.Writer) {
 	}
 	count := 0
 	for at := t.from; !at.After(t.to); at = at.Add(scrapedEach) {
-		values = strconv.AppendFloat(append(values, ','), t.value(at.Sub(t.from).Seconds()/long), 'f', 0, 64)
-		times = strconv.AppendInt(append(times, ','), at.UnixMilli(), 10)
-		if count++; count%lineSamples == 0 {
+		if count%lineSamples == 0 {
 			flush()
 		}
+		count++
+		values = strconv.AppendFloat(append(values, ','), t.value(at.Sub(t.from).Seconds()/long), 'f', 0, 64)
+		times = strconv.AppendInt(append(times, ','), at.UnixMilli(), 10)
 	}
 	flush()
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -28,10 +29,10 @@ type side struct {
 	took    []time.Duration
 	cpu     []time.Duration
 	peakMiB float64
-	asked   int64 // requests of the gateway, of the last run
+	asked   int // requests of the gateway, of the last run
 }
 
-func (s *side) add(used process.Usage, asked int64) {
+func (s *side) add(used process.Usage, asked int) {
 	s.took, s.cpu = append(s.took, used.Took), append(s.cpu, used.CPU)
 	s.peakMiB, s.asked = max(s.peakMiB, used.PeakMiB), asked
 }
@@ -125,7 +126,7 @@ type row struct {
 	budget     float64 // of seconds
 	peakMiB    float64 // the most of all runs
 	peakBudget float64
-	asked      int64
+	asked      int // requests of the gateway
 	runs       int
 }
 
@@ -158,7 +159,7 @@ func (r row) cells() []string {
 		verdict = "FAIL"
 	}
 	return []string{
-		r.what, fmt.Sprint(r.series), fmt.Sprint(r.streams), fmt.Sprintf("%.2f", r.seconds), fmt.Sprintf("%.2f", r.median),
-		fmt.Sprintf("%.2f", r.cpu), budget, fmt.Sprintf("%.0f", r.peakMiB), peakBudget, verdict, fmt.Sprint(r.asked), fmt.Sprint(r.runs),
+		r.what, strconv.Itoa(r.series), strconv.Itoa(r.streams), fmt.Sprintf("%.2f", r.seconds), fmt.Sprintf("%.2f", r.median),
+		fmt.Sprintf("%.2f", r.cpu), budget, fmt.Sprintf("%.0f", r.peakMiB), peakBudget, verdict, strconv.Itoa(r.asked), strconv.Itoa(r.runs),
 	}
 }

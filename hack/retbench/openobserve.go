@@ -38,7 +38,7 @@ type openObserve struct {
 	client *openobserve.Client
 
 	command func(context.Context) *exec.Cmd
-	running *exec.Cmd
+	process *os.Process
 	said    *bytes.Buffer
 	exited  chan struct{} // closed when the process has ended
 }
@@ -74,19 +74,23 @@ func startOpenObserve(ctx context.Context, program, home string, set credentials
 		}
 		return cmd
 	}
-	return s, s.start(ctx)
+	if err := s.start(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *openObserve) start(ctx context.Context) error {
 	s.said.Reset()
-	s.running, s.exited = s.command(ctx), make(chan struct{})
-	s.running.Stdout, s.running.Stderr = s.said, s.said
-	if err := s.running.Start(); err != nil {
+	cmd, exited := s.command(ctx), make(chan struct{})
+	cmd.Stdout, cmd.Stderr = s.said, s.said
+	if err := cmd.Start(); err != nil {
 		return err
 	}
+	s.process, s.exited = cmd.Process, exited
 	go func() {
-		defer close(s.exited)
-		_ = s.running.Wait() // it was ended
+		defer close(exited)
+		_ = cmd.Wait() // it was ended
 	}()
 	if err := s.ready(ctx); err != nil {
 		return errors.Join(err, s.stop())
@@ -114,7 +118,7 @@ func (s *openObserve) ready(ctx context.Context) error {
 }
 
 func (s *openObserve) stop() error {
-	err := s.running.Process.Signal(syscall.SIGTERM)
+	err := s.process.Signal(syscall.SIGTERM)
 	<-s.exited
 	s.client.HTTP.CloseIdleConnections()
 	if errors.Is(err, os.ErrProcessDone) {

@@ -98,7 +98,7 @@ func (w *world) begin(ctx context.Context, o options, now time.Time) error {
 	}
 	w.ends = append(w.ends, w.gateway.close)
 	engine, err := serveEngine(ctx, w.socket(), map[string]string{
-		stack.VictoriaMetrics: metrics.Data, stack.OpenObserve: logs.data, stack.Agent: w.home,
+		stack.VictoriaMetrics: metrics.Data, stack.OpenObserve: logs.data, stack.Agent: filepath.Join(w.home, "state"),
 	})
 	if err != nil {
 		return err
