@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/docker-telemetry/docker-telemetry/hack/series"
 	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics"
 	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics/storetest"
 )
@@ -127,7 +128,7 @@ const ahead = within
 func ofOthers(since, now time.Time, streams int) []told {
 	until := now.Add(ahead)
 	like := func(value float64) func(float64) float64 { return func(float64) float64 { return value } }
-	series := func(name string, from time.Time, value func(float64) float64, labels ...string) told {
+	made := func(name string, from time.Time, value func(float64) float64, labels ...string) told {
 		one := told{labels: map[string]string{"__name__": name}, from: from, to: until, value: value}
 		for i := 0; i < len(labels); i += 2 {
 			one.labels[labels[i]] = labels[i+1]
@@ -136,24 +137,24 @@ func ofOthers(since, now time.Time, streams int) []told {
 	}
 	lately := now.Add(-2 * 24 * time.Hour)
 	list := []told{
-		series("zo_storage_compressed_bytes", since, func(part float64) float64 { return 10e6 * part }, "job", "openobserve", "stream_type", "logs"),
-		series("zo_storage_compressed_bytes", since, like(0), "job", "openobserve", "stream_type", "traces"),
-		series("zo_ingest_wal_used_bytes", lately, like(1e6), "job", "openobserve"),
+		made("zo_storage_compressed_bytes", since, func(part float64) float64 { return 10e6 * part }, "job", "openobserve", "stream_type", "logs"),
+		made("zo_storage_compressed_bytes", since, like(0), "job", "openobserve", "stream_type", "traces"),
+		made("zo_ingest_wal_used_bytes", lately, like(1e6), "job", "openobserve"),
 	}
 	for _, buffer := range []string{"logs", "metrics"} {
 		list = append(list,
-			series("vector_buffer_size_bytes", lately, like(1e6), "job", "vector-agent", "component_id", buffer),
-			series("vector_buffer_max_size_bytes", lately, like(268435488), "job", "vector-agent", "component_id", buffer))
+			made("vector_buffer_size_bytes", lately, like(1e6), "job", "vector-agent", "component_id", buffer),
+			made("vector_buffer_max_size_bytes", lately, like(268435488), "job", "vector-agent", "component_id", buffer))
 	}
 	for number := range streams {
-		list = append(list, series("zo_ingest_errors", lately, like(1), "job", "openobserve", "error_type", "timestamp_parsing_failed", "stream", streamName(number)))
+		list = append(list, made("zo_ingest_errors", lately, like(1), "job", "openobserve", "error_type", "timestamp_parsing_failed", "stream", streamName(number)))
 	}
 	return list
 }
 
-// seen waits until the store's own metrics of the moment, which it writes by itself, are in its answers, with all series in them.
+// seen waits until the store's own metrics of the moment, which it writes by itself, are in its answers.
 func seen(ctx context.Context, store *storetest.Store) error {
-	client := &victoriametrics.Client{BaseURL: store.URL, HTTP: store.HTTP, Identity: true}
+	client := clientOf(store)
 	ctx, cancel := context.WithTimeout(ctx, ownWithin)
 	defer cancel()
 	began := time.Now()
@@ -171,4 +172,21 @@ func seen(ctx context.Context, store *storetest.Store) error {
 			return fmt.Errorf("the store's own metrics are not seen within %s", ownWithin)
 		}
 	}
+}
+
+// checkStore refuses a store that does not have all series. It comes after the first report, which finds nothing in a cache that
+// nobody but a report would have asked for.
+func checkStore(ctx context.Context, store *storetest.Store, shape series.Shape, written time.Time) error {
+	status, err := clientOf(store).Status(ctx, victoriametrics.StatusRequest{Date: written, Top: 1})
+	if err != nil {
+		return err
+	}
+	if status.Series < uint64(shape.Series()) {
+		return fmt.Errorf("the store counts %d series of %d", status.Series, shape.Series())
+	}
+	return nil
+}
+
+func clientOf(store *storetest.Store) *victoriametrics.Client {
+	return &victoriametrics.Client{BaseURL: store.URL, HTTP: store.HTTP, Identity: true}
 }

@@ -82,8 +82,14 @@ func (w *world) whole(ctx context.Context, o options, into *side) error {
 		return err
 	}
 	into.add(used, w.gateway.asked())
-	return checkReport(out.Bytes(), o.streams, w.since)
+	if into.asked > gatewayBurst {
+		return fmt.Errorf("the report asked %d times, and the gateway of a stack lets %d requests through at once", into.asked, gatewayBurst)
+	}
+	return errors.Join(checkReport(out.Bytes(), o.streams, w.since), checkStore(ctx, w.metrics, o.shape(), w.now))
 }
+
+// gatewayBurst is the burst of limit_req in stack/bundle/config/gateway. What takes turns here is not limited.
+const gatewayBurst = 200
 
 // checkReport finds what is missing in a report: of all metrics, whose oldest sample is of the time given, and of each stream.
 func checkReport(raw []byte, streams int, since time.Time) error {

@@ -31,6 +31,8 @@ const (
 	history = 35 * 24 * time.Hour
 	// kept is longer, so that all of it is there.
 	kept = "60d"
+	// caches are as large as in the bundle: 60 % of the container's 512 MB.
+	caches = "307MiB"
 )
 
 // world is a home of its own with the state of a stack, and what that stack is made of.
@@ -38,6 +40,8 @@ type world struct {
 	program string
 	home    string
 	since   time.Time // of the oldest sample
+	now     time.Time // of the newest that was written
+	metrics *storetest.Store
 	gateway *gateway
 	ends    []func() error // in the order of their beginning
 }
@@ -57,20 +61,21 @@ func newWorld(ctx context.Context, o options) (*world, error) {
 		return nil, err
 	}
 	now := time.Now().UTC().Truncate(time.Second)
-	w := &world{program: program, home: home, since: now.Add(-history)}
+	w := &world{program: program, home: home, since: now.Add(-history), now: now}
 	w.ends = append(w.ends, func() error { return os.RemoveAll(home) })
-	if err := w.begin(ctx, o, now); err != nil {
+	if err := w.begin(ctx, o); err != nil {
 		return nil, errors.Join(err, context.Cause(ctx), w.close())
 	}
 	return w, nil
 }
 
 // begin starts what the stack is made of, from the stores on.
-func (w *world) begin(ctx context.Context, o options, now time.Time) error {
-	metrics, err := storetest.Start(ctx, w.home, append(selfScrape(), "-retentionPeriod="+kept)...)
+func (w *world) begin(ctx context.Context, o options) error {
+	metrics, err := storetest.Start(ctx, w.home, append(selfScrape(), "-retentionPeriod="+kept, "-memory.allowedBytes="+caches)...)
 	if err != nil {
 		return err
 	}
+	w.metrics = metrics
 	w.ends = append(w.ends, metrics.Stop)
 	listener, port, err := listen(ctx)
 	if err != nil {
@@ -105,13 +110,13 @@ func (w *world) begin(ctx context.Context, o options, now time.Time) error {
 	}
 	w.ends = append(w.ends, engine.Close)
 
-	if err := logs.fill(ctx, o.streams, now); err != nil {
+	if err := logs.fill(ctx, o.streams, w.now); err != nil {
 		return fmt.Errorf("write the streams: %w", err)
 	}
-	if err := o.shape().Fill(ctx, metrics, w.since, now); err != nil {
+	if err := o.shape().Fill(ctx, metrics, w.since, w.now); err != nil {
 		return fmt.Errorf("write the series: %w", err)
 	}
-	if err := fillHistory(ctx, metrics, w.since, now, o.streams); err != nil {
+	if err := fillHistory(ctx, metrics, w.since, w.now, o.streams); err != nil {
 		return fmt.Errorf("write what the stores told of themselves: %w", err)
 	}
 	return seen(ctx, metrics)
