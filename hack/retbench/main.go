@@ -41,6 +41,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second Ctrl-C ends the process at once.
 	defer context.AfterFunc(ctx, stop)()
+	if len(args) > 0 && args[0] == childCommand {
+		return failed(stderr, child(ctx, args[1:]))
+	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 
@@ -62,13 +65,20 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	table, err := bench(ctx, o, stderr)
 	if err = errors.Join(err, table.print(stdout)); err != nil {
-		fmt.Fprintln(stderr, "error:", errors.Join(err, context.Cause(ctx)))
-		return 1
+		return failed(stderr, errors.Join(err, context.Cause(ctx)))
 	}
 	if table.missed() {
 		return 1
 	}
 	return 0
+}
+
+func failed(stderr io.Writer, err error) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(stderr, "error:", err)
+	return 1
 }
 
 // options are the flags.

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/docker-telemetry/docker-telemetry/hack/process"
@@ -155,17 +153,12 @@ func (w *world) environ() map[string]string {
 
 // run takes the time from the start to the exit. Without a reader the output goes to /dev/null.
 func (w *world) run(ctx context.Context, stdout io.Writer, args ...string) (process.Usage, error) {
-	var stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, w.program, args...)
 	for name, value := range w.environ() {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
-	cmd.Dir, cmd.Stdout, cmd.Stderr = w.home, stdout, &stderr
-	used, err := process.Run(cmd)
-	if err != nil {
-		return used, fmt.Errorf("docker telemetry %s: %w\n%s", strings.Join(args, " "), err, &stderr)
-	}
-	return used, nil
+	cmd.Dir, cmd.Stdout = w.home, stdout
+	return runChild(cmd)
 }
 
 // close ends and removes everything, the last first.
