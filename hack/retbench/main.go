@@ -55,7 +55,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.IntVar(&o.metrics, "metrics", series.Million().Metrics, "metrics of 25,000 series each; the budget is for 40")
 	flags.IntVar(&o.streams, "streams", budgetStreams, "streams of logs; the budget is for 500")
 	flags.IntVar(&o.runs, "runs", 7, "how often the report is measured, at least 3")
-	flags.BoolVar(&o.requests, "requests", false, "list what the last report asked of the gateway, and how long each took")
+	flags.BoolVar(&o.requests, "requests", false, "list what the first and the last report asked of the gateway, and how long each took")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}

@@ -43,6 +43,9 @@ func measure(ctx context.Context, w *world, o options, stderr io.Writer) (table,
 	if err := w.whole(ctx, o, &first); err != nil {
 		return nil, err
 	}
+	if err := w.listRequests(o, "the first", stderr); err != nil {
+		return nil, err
+	}
 	for range o.runs {
 		used, err := w.run(ctx, nil, "version")
 		if err != nil {
@@ -55,10 +58,8 @@ func measure(ctx context.Context, w *world, o options, stderr io.Writer) (table,
 		}
 		report.add(used, w.gateway.asked())
 	}
-	if o.requests {
-		if err := w.gateway.print(stderr); err != nil {
-			return nil, err
-		}
+	if err := w.listRequests(o, "the last", stderr); err != nil {
+		return nil, err
 	}
 	row := func(what string, s *side) row {
 		return row{
@@ -71,6 +72,14 @@ func measure(ctx context.Context, w *world, o options, stderr io.Writer) (table,
 		judged.budget, judged.peakBudget = budgetSeconds, budgetPeakMiB
 	}
 	return table{row("version, the bare start", &start), row("report retention, the first", &first), judged}, nil
+}
+
+func (w *world) listRequests(o options, which string, out io.Writer) error {
+	if !o.requests {
+		return nil
+	}
+	fmt.Fprintf(out, "%s report asked:\n", which)
+	return w.gateway.print(out)
 }
 
 // whole is the first report. It is held against what was written: what is measured must be all of it.
