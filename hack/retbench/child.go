@@ -60,5 +60,6 @@ func runChild(cmd *exec.Cmd) (used process.Usage, err error) {
 	if err != nil {
 		return used, err
 	}
-	return used, json.Unmarshal(told, &used)
+	err = json.Unmarshal(told, &used)
+	return used, err
 }
