@@ -91,7 +91,7 @@ e2e: build bin/docker-compose bin/docker-compose-2.36 ## Scenarios on a real eng
 	! grep -- '--- SKIP' $(DT_ARTIFACTS)/e2e.log
 
 .PHONY: bench
-bench: bench-compose bench-cardinality ## Measure all that has a budget, ten million series among it; the two below take ARGS
+bench: bench-compose bench-cardinality bench-retention ## Measure all that has a budget, ten million series among it; those below take ARGS
 bench: SIZES = --large --one
 
 .PHONY: bench-compose
@@ -106,9 +106,14 @@ store-test: ## Hold counts and forecasts against a real VictoriaMetrics (VICTORI
 	go test -tags store -count=1 -timeout 10m -run TestStore -v ./storage/victoriametrics/storetest/ ./report/cardinality/ ./report/retention/ ./report/rules/ ./plugin/
 
 .PHONY: bench-cardinality
-bench-cardinality: ## Measure the report on a million series; fails when a budget is missed (ARGS="--large --one": ten million as well)
+bench-cardinality: ## Measure report cardinality on a million series; fails when a budget is missed (ARGS="--large --one": ten million as well)
 	export VICTORIAMETRICS=$$(hack/victoriametrics.sh)
 	go run ./hack/cardbench $(SIZES) $(ARGS)
+
+.PHONY: bench-retention
+bench-retention: build bin/lab-openobserve ## Measure report retention on a million series and 500 streams; fails when a budget is missed (ARGS=--requests)
+	export VICTORIAMETRICS=$$(hack/victoriametrics.sh)
+	go run ./hack/retbench $(ARGS)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzzer for a while each (FUZZTIME=10s)
@@ -132,6 +137,11 @@ engine-down: ## Stop the private engine, if make started one
 
 bin/golangci-lint: hack/tools/go.mod
 	cd hack/tools && go build -o $(CURDIR)/bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+# Go looks by itself whether it is of today.
+.PHONY: bin/lab-openobserve
+bin/lab-openobserve:
+	cd e2e/lab && go build -o $(CURDIR)/bin/lab-openobserve ./openobserve
 
 bin/docker-compose: hack/tools/go.mod
 	cd hack/tools && go build -o $(CURDIR)/bin/docker-compose github.com/docker/compose/v5/cmd

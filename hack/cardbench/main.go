@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/docker-telemetry/docker-telemetry/hack/process"
+	"github.com/docker-telemetry/docker-telemetry/hack/series"
 )
 
 const (
@@ -34,7 +35,20 @@ const (
 	largeRuns      = 2 // each takes a minute
 	millionPeakMiB = 128
 	largePeakMiB   = 256
+
+	// The store holds the whole list of ten million series while it sorts it.
+	largeMemory, largeDisk = 12 << 30, 10 << 30
 )
+
+// largeShape is counted exactly.
+func largeShape() series.Shape {
+	return series.Shape{Metrics: 40, Each: 250_000, Memory: largeMemory, Disk: largeDisk}
+}
+
+// oneMetricShape is counted by sketches.
+func oneMetricShape() series.Shape {
+	return series.Shape{Metrics: 1, Each: 10_000_000, Memory: largeMemory, Disk: largeDisk}
+}
 
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
@@ -87,7 +101,7 @@ type options struct {
 
 // bench returns what was measured until an error, with the error.
 func bench(ctx context.Context, o options, stderr io.Writer) (rows, error) {
-	var larger []shape
+	var larger []series.Shape
 	if o.large {
 		larger = append(larger, largeShape())
 	}
@@ -96,11 +110,11 @@ func bench(ctx context.Context, o options, stderr io.Writer) (rows, error) {
 	}
 	for _, shape := range larger {
 		// Before the minutes that the million takes.
-		if err := roomFor(shape); err != nil {
+		if err := shape.RoomFor(); err != nil {
 			return nil, err
 		}
 	}
-	million, err := measureStore(ctx, measuring{shape: millionShape(), runs: o.runs, queries: o.queries, within: millionWithin}, stderr)
+	million, err := measureStore(ctx, measuring{shape: series.Million(), runs: o.runs, queries: o.queries, within: millionWithin}, stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +126,7 @@ func bench(ctx context.Context, o options, stderr io.Writer) (rows, error) {
 		}
 		table = append(table, ten.rows(0, largePeakMiB)...)
 		table = append(table, row{
-			what: "report, of that of a million", metrics: shape.metrics, series: shape.series(), seconds: ten.report.seconds(),
+			what: "report, of that of a million", metrics: shape.Metrics, series: shape.Series(), seconds: ten.report.seconds(),
 			median: process.Median(ten.report.took).Seconds(), ratio: ten.report.seconds() / million.report.seconds(),
 			budget: mostOfMillion, runs: largeRuns,
 		})

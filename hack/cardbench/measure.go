@@ -19,9 +19,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/shirou/gopsutil/v4/load"
-
 	"github.com/docker-telemetry/docker-telemetry/hack/process"
+	"github.com/docker-telemetry/docker-telemetry/hack/series"
 	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics"
 	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics/storetest"
 )
@@ -51,7 +50,7 @@ type usage struct {
 
 // measured is what was found of one store.
 type measured struct {
-	shape                 shape
+	shape                 series.Shape
 	curl, report, queries side
 }
 
@@ -59,7 +58,7 @@ func (m *measured) rows(budget, peakBudget float64) rows {
 	of := func(s *side) float64 { return s.seconds() / m.curl.seconds() }
 	row := func(what string, s *side) row {
 		return row{
-			what: what, metrics: m.shape.metrics, series: m.shape.series(), seconds: s.seconds(),
+			what: what, metrics: m.shape.Metrics, series: m.shape.Series(), seconds: s.seconds(),
 			median: process.Median(s.took).Seconds(), cpu: slices.Min(s.cpu).Seconds(), ratio: of(s), peakMiB: s.peakMiB,
 			bytes: s.bytes, runs: len(s.took),
 		}
@@ -75,7 +74,7 @@ func (m *measured) rows(budget, peakBudget float64) rows {
 
 // measuring is what is measured of a store. Queries to a large one would take half an hour.
 type measuring struct {
-	shape
+	shape   series.Shape
 	runs    int
 	queries bool
 	within  time.Duration
@@ -91,12 +90,14 @@ func measureStore(ctx context.Context, s measuring, stderr io.Writer) (found *me
 	}
 	defer func() { err = errors.Join(err, store.Stop()) }()
 	now := time.Now()
-	fmt.Fprintf(stderr, "%d series of %d metrics: writing%s\n", s.series(), s.metrics, busy())
-	if err := s.fill(ctx, store, now); err != nil {
+	fmt.Fprintf(stderr, "%d series of %d metrics: writing%s\n", s.shape.Series(), s.shape.Metrics, process.LoadAverage())
+	if err := s.shape.Fill(ctx, store, now); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(stderr, "%d series of %d metrics: written in %.0f s, measuring%s\n", s.series(), s.metrics, time.Since(now).Seconds(), busy())
-	defer func() { fmt.Fprintf(stderr, "%d series of %d metrics: done%s\n", s.series(), s.metrics, busy()) }()
+	fmt.Fprintf(stderr, "%d series of %d metrics: written in %.0f s, measuring%s\n", s.shape.Series(), s.shape.Metrics, time.Since(now).Seconds(), process.LoadAverage())
+	defer func() {
+		fmt.Fprintf(stderr, "%d series of %d metrics: done%s\n", s.shape.Series(), s.shape.Metrics, process.LoadAverage())
+	}()
 	b := &bencher{store: store, now: now, shape: s.shape}
 	found = &measured{shape: s.shape}
 	sides := []struct {
@@ -123,20 +124,11 @@ func measureStore(ctx context.Context, s measuring, stderr io.Writer) (found *me
 	return found, nil
 }
 
-// busy tells what else the machine does.
-func busy() string {
-	average, err := load.Avg()
-	if err != nil {
-		return ""
-	}
-	return fmt.Sprintf(", at a load average of %.1f", average.Load1)
-}
-
 // bencher runs the sides on one store.
 type bencher struct {
 	store *storetest.Store
 	now   time.Time
-	shape shape
+	shape series.Shape
 	left  map[string]map[string]int // what the report counted
 }
 
@@ -171,12 +163,12 @@ func (b *bencher) report(ctx context.Context) (usage, error) {
 	if err := json.Unmarshal(out.Bytes(), &found); err != nil {
 		return used, err
 	}
-	if found.Series != int64(b.shape.series()) {
-		return used, fmt.Errorf("the report counted %d series of %d", found.Series, b.shape.series())
+	if found.Series != int64(b.shape.Series()) {
+		return used, fmt.Errorf("the report counted %d series of %d", found.Series, b.shape.Series())
 	}
 	for metric, values := range found.Users {
-		if off := math.Abs(float64(values)/float64(b.shape.each) - 1); off > found.Error {
-			return used, fmt.Errorf("%s: the report counted %d users of %d", metric, values, b.shape.each)
+		if off := math.Abs(float64(values)/float64(b.shape.Each) - 1); off > found.Error {
+			return used, fmt.Errorf("%s: the report counted %d users of %d", metric, values, b.shape.Each)
 		}
 	}
 	used.bytes, b.left = found.Bytes, found.Left
@@ -187,9 +179,9 @@ func (b *bencher) report(ctx context.Context) (usage, error) {
 // held against the report's, so that both measure the same work.
 func (b *bencher) queries(ctx context.Context) (used usage, err error) {
 	began := time.Now()
-	for metric := range b.shape.metrics {
-		for _, label := range labelNames() {
-			name := metricName(metric)
+	for metric := range b.shape.Metrics {
+		for _, label := range series.LabelNames() {
+			name := series.MetricName(metric)
 			left, read, err := b.query(ctx, fmt.Sprintf("count(count(%s) without (%s))", name, label))
 			if err != nil {
 				return used, err

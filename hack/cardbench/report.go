@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/docker-telemetry/docker-telemetry/hack/series"
 	"github.com/docker-telemetry/docker-telemetry/report/cardinality"
 	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics"
 )
@@ -87,7 +88,7 @@ func countsOf(collected cardinality.Collected) counted {
 		left := map[string]int{}
 		for _, label := range metric.Labels {
 			left[label.Name] = label.Left
-			if label.Name == userLabel {
+			if label.Name == series.UserLabel {
 				found.Users[metric.Name] = label.Values
 			}
 		}

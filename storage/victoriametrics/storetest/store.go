@@ -55,7 +55,7 @@ func Start(ctx context.Context, parent string, flags ...string) (*Store, error) 
 	if program == "" {
 		return nil, ErrNoProgram
 	}
-	address, err := freeAddress()
+	address, err := FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +75,8 @@ func Start(ctx context.Context, parent string, flags ...string) (*Store, error) 
 	return s, nil
 }
 
-// freeAddress may be taken again before the store listens there; ready sees that the store has ended then.
-func freeAddress() (string, error) {
+// FreeAddress is one on loopback. It may be taken again before a program listens there, which ends then.
+func FreeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
