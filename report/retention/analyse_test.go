@@ -460,6 +460,18 @@ func TestStoresThatDoNotAnswer(t *testing.T) {
 	assert.Equal(t, streamOf(t, report, "logs/docker").Records.How, retention.Reported)
 }
 
+// A report said that it was complete, with a note that the gateway had refused to look for the oldest sample.
+func TestWhatIsRefusedIsMissing(t *testing.T) {
+	for _, asked := range []string{"index", "query", "range"} {
+		metrics := laptop()
+		metrics.fail[asked] = &victoriametrics.StatusError{Status: http.StatusTooManyRequests, Path: "/api/v1/labels"}
+		assert.Assert(t, !reportOf(t, metrics, cluttered(), retention.Options{}).Complete, asked)
+
+		metrics.fail[asked] = &victoriametrics.StatusError{Status: http.StatusNotFound, Path: "/api/v1/labels"}
+		assert.Assert(t, reportOf(t, metrics, cluttered(), retention.Options{}).Complete, "%s: what a store has not is no failure", asked)
+	}
+}
+
 // The gateway lets so many requests through at once.
 func TestManyStreamsAreNotAllSearched(t *testing.T) {
 	logs := cluttered()

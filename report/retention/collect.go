@@ -99,7 +99,7 @@ func Collect(ctx context.Context, metrics MetricsStore, logs LogsStore, request 
 	}
 	c.Metrics, c.Logs = byMetrics.Metrics, byLogs.Logs
 	c.Notes = slices.Concat(byMetrics.Notes, byLogs.Notes)
-	c.Incomplete = byLogs.Incomplete || failedMetrics != nil || failedLogs != nil
+	c.Incomplete = byMetrics.Incomplete || byLogs.Incomplete || failedMetrics != nil || failedLogs != nil
 	if failedMetrics != nil && (logs == nil || failedLogs != nil) {
 		return c, &StoreError{Err: failedMetrics}
 	}
@@ -112,13 +112,15 @@ func Collect(ctx context.Context, metrics MetricsStore, logs LogsStore, request 
 	return c, nil
 }
 
-// note keeps what could not be read, and reports whether it could.
-func (c *Collected) note(err error, what string) bool {
+// missed keeps what could not be read, and reports whether it could not. What a store has not is no answer that is missing.
+func (c *Collected) missed(err error, what string) bool {
 	if err == nil {
-		return true
+		return false
 	}
 	c.Notes = append(c.Notes, what+": "+victoriametrics.Reason(err))
-	return false
+	var answer *victoriametrics.StatusError
+	c.Incomplete = c.Incomplete || !errors.As(err, &answer) || !answer.Missing()
+	return true
 }
 
 const (
@@ -139,8 +141,7 @@ func (c *Collected) logs(ctx context.Context, store LogsStore, request Request) 
 	c.Logs = &LogsHeld{Keeping: keeping}
 	for _, kind := range []string{Logs, Traces} {
 		held, err := store.Held(ctx, kind)
-		if !c.note(err, "the streams of "+kind) {
-			c.Incomplete = true
+		if c.missed(err, "the streams of "+kind) {
 			continue
 		}
 		for _, one := range held {
@@ -170,9 +171,7 @@ func (c *Collected) search(ctx context.Context, store LogsStore, streams []Strea
 			err := streams[i].count(ctx, store, request.Now)
 			guard.Lock()
 			defer guard.Unlock()
-			if !c.note(err, "the records of "+streams[i].Name) {
-				c.Incomplete = true
-			}
+			c.missed(err, "the records of "+streams[i].Name)
 		})
 	}
 	all.Wait()

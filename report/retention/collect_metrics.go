@@ -75,15 +75,9 @@ func (c *Collected) metrics(ctx context.Context, store MetricsStore, request Req
 		c.Notes = append(c.Notes, "what is kept and what it takes: only VictoriaMetrics tells, and this store is another one")
 		return nil
 	}
-	if err := c.present(ctx, store, m); err != nil {
-		c.note(err, "what the store tells of itself")
-	}
-	if err := c.first(ctx, store, m, request); err != nil {
-		c.note(err, "the oldest sample")
-	}
-	if err := c.past(ctx, store, m, request); err != nil {
-		c.note(err, "what the store told of itself before")
-	}
+	c.missed(c.present(ctx, store, m), "what the store tells of itself")
+	c.missed(c.first(ctx, store, m, request), "the oldest sample")
+	c.missed(c.past(ctx, store, m, request), "what the store told of itself before")
 	c.snapshots(ctx, store, m)
 	return nil
 }
@@ -97,7 +91,7 @@ func (c *Collected) snapshots(ctx context.Context, store MetricsStore, m *Metric
 		return
 	}
 	if m.Snapshots == nil {
-		c.note(err, "snapshots")
+		c.Notes = append(c.Notes, "snapshots: "+victoriametrics.Reason(err))
 	}
 }
 
