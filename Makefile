@@ -101,8 +101,8 @@ bench-compose: build bin/docker-compose ## Compare with docker-compose; fails wh
 	go run ./hack/bench $(ARGS)
 
 .PHONY: store-test
-store-test: ## Hold counts and forecasts against a real VictoriaMetrics (VICTORIAMETRICS=/path/to/one)
-	export VICTORIAMETRICS=$$(hack/victoriametrics.sh)
+store-test: ## Hold counts and forecasts against real stores (VICTORIAMETRICS=/path/to/one, PROMETHEUS=/path/to/one)
+	export VICTORIAMETRICS=$$(hack/victoriametrics.sh) PROMETHEUS=$$(hack/prometheus.sh)
 	go test -tags store -count=1 -timeout 10m -run TestStore -v ./storage/victoriametrics/storetest/ ./report/cardinality/ ./report/retention/ ./report/rules/ ./plugin/
 
 .PHONY: bench-cardinality

@@ -31,6 +31,7 @@ const (
 	pathStatus  = "/api/v1/status/tsdb"
 	pathSeries  = "/api/v1/series"
 	pathQuery   = "/api/v1/query"
+	pathNames   = "/api/v1/label/__name__/values"
 )
 
 // answers are what a store says by path; what is not among them is what a store that is well says.
@@ -176,11 +177,10 @@ func runReportOn(t *testing.T, url string, limits victoriametrics.Limits, args .
 	raw, err := json.Marshal(limits)
 	assert.NilError(t, err)
 	peak := filepath.Join(t.TempDir(), "peak")
-	for len(args) > 0 && strings.HasPrefix(args[0], "HTTP_PROXY=") {
+	p.environment = append(p.environment, testLimits+"="+string(raw), testPeak+"="+peak, tokenVariable+"="+aToken)
+	for len(args) > 0 && regexp.MustCompile("^[A-Z_]+=").MatchString(args[0]) {
 		p.environment, args = append(p.environment, args[0]), args[1:]
 	}
-	p.environment = append(p.environment,
-		testLimits+"="+string(raw), testPeak+"="+peak, tokenVariable+"="+aToken)
 	began := time.Now()
 	var r reported
 	r.stdout, r.stderr, r.code = p.run(t, append([]string{"report", "cardinality", "--url", url}, args...)...)
@@ -221,6 +221,8 @@ func TestReportOnAHostileStore(t *testing.T) {
 		return answers{pathUsage: answer, pathQueries: answer, pathTypes: answer, pathStatus: answer, pathSeries: answer, pathQuery: answer}
 	}
 	quick := victoriametrics.Limits{Idle: time.Second}
+	absent := refuses(http.StatusNotFound, "404 page not found")
+	const mixed = listBegins + `{"__name__":"a"},{"__name__":"b"},{"__name__":"a","c":"d"}]}`
 	for _, tc := range []struct {
 		name   string
 		store  http.Handler
@@ -276,10 +278,26 @@ func TestReportOnAHostileStore(t *testing.T) {
 		{name: "too many series", store: answers{pathSeries: refuses(http.StatusUnprocessableEntity, tooMany)}, says: "the number of matching timeseries exceeds 100"},
 		{name: "too slow", store: answers{pathSeries: refuses(http.StatusServiceUnavailable, tooSlow)}, says: "answered 503: cannot fetch data: timeout exceeded"},
 		{name: "part of a cluster", store: answers{pathSeries: says(`{"isPartial":true,` + theSeries()[1:])}, says: "the report is not complete", about: "a part of the store did not answer"},
+		{name: "counts of nothing", store: answers{
+			pathUsage: absent, pathNames: says(listBegins + `"orders_total"]}`), pathStatus: says(`{"status":"success","data":{"headStats":{"numSeries":0}}}`),
+		}, answered: true, about: "this store counts none of its last hours"},
+		{name: "warnings of the day", store: answers{pathStatus: says(`{"warnings":["a store is away"],` + aDay()[1:])}, answered: true, about: "the counts of the day: a part of the store did not answer"},
+		{name: "warnings", store: answers{pathSeries: says(`{"warnings":["a store is away"],` + theSeries()[1:])}, says: "the report is not complete", about: "a store is away"},
 		{name: "endless redirects", store: redirects(), says: "answered 302"},
 		{name: "key twice", store: answers{pathSeries: says(listBegins + `{"__name__":"a","b":"1","b":"2"}]}`)}, says: `the label "b" occurs twice`},
 		{name: "list twice", store: answers{pathSeries: says(`{"status":"success","data":[` + oneSeries(1) + `],"data":[` + oneSeries(2) + `]}`)}, says: "two lists of series"},
-		{name: "mixed metrics", store: answers{pathSeries: says(listBegins + `{"__name__":"a"},{"__name__":"b"},{"__name__":"a","c":"d"}]}`)}, says: "mixes the series"},
+		{name: "mixed metrics", store: answers{pathSeries: says(mixed), pathNames: says(listBegins + `"a","b"]}`)}, answered: true, about: "series +3 "},
+		{name: "mixed metrics where one is asked for", store: answers{pathSeries: says(mixed), pathNames: says(listBegins + `"a"]}`)}, says: "mixes the series"},
+		{name: "mixed metrics without their names", store: answers{pathSeries: says(mixed)}, says: "values answered 404"},
+		{name: "endless names", store: answers{pathUsage: absent, pathNames: lines(listBegins+`"`, func(int) string { return long })}, says: "limit of 16777216 bytes"},
+		{name: "names of many values", store: answers{pathUsage: absent, pathNames: says(listBegins + strings.Repeat(`"",`, 5<<20) + `""]}`)}, says: "limit of 500000 values"},
+		{name: "names that are none", store: answers{pathUsage: absent, pathNames: says(listBegins + `1]}`)}, says: "cannot unmarshal"},
+		{name: "names of an error", store: answers{pathUsage: absent, pathNames: says(diskFull)}, says: "disk full"},
+		{name: "drip in the names", store: answers{pathUsage: absent, pathNames: drips(`{`, 10*time.Millisecond)}, limits: quick, says: "limit of 1s for its next 65536 bytes"},
+		{name: "hostile names", store: answers{pathUsage: absent, pathNames: says(listBegins + `"a\u0000\u001b[31m\u202e","` + strings.Repeat("n", 100_000) + `","b"]}`)}, answered: true},
+		{name: "more for each name than fits", store: answers{pathUsage: absent, pathNames: says(listBegins + `"a","b"]}`), pathSeries: lines(listBegins, func(i int) string {
+			return fmt.Sprintf(`{"__name__":"m%d","x":%q},`, i, long[:900_000])
+		})}, limits: victoriametrics.Limits{Series: 100}, says: "limit of 100 series"},
 		{name: "NUL and no UTF-8", store: answers{pathSeries: says(listBegins + "{\"__name__\":\"a\\u0000\xff\",\"b\\u001b[31m\":\"\xfe\\u0000\\u202e\"}]}")}, answered: true, about: `a\\x00\\xff`},
 		{name: "raw NUL", store: answers{pathSeries: says(listBegins + "{\"__name__\":\"a\x00\"}]}")}, says: "broken at byte"},
 		{name: "nothing at all", store: answers{pathSeries: says("")}, says: "broken at byte 0: it ends too early"},

@@ -67,7 +67,7 @@ Each report is remembered by the stack, so that --since can compare with an earl
 two complete UTC days are compared.
 
 --url reports on another store with the API of Prometheus: VictoriaMetrics, single or cluster, Prometheus, Mimir, Thanos. What
-it cannot tell is said. Its reports are not remembered.
+it cannot tell is said; docs/stores.md has what each can. Its reports are not remembered.
 
 --source logs reports on the streams of logs and traces instead: records, bytes, fields by their distinct values (approximate,
 within about 1 %), who writes the most, schemas that explode; of the records of --since or of the UTC day of --date. Samples of
@@ -222,6 +222,15 @@ func (a *app) reportCardinality(ctx context.Context, o cardinalityOptions, day t
 		Top: o.top, Metric: o.metric, Unused: o.unused, Uses: uses, Before: history.Before(now, o.since, o.match),
 	})
 	report.Notes = append(report.Notes, notes...)
+	if o.unused && collected.Usage == nil {
+		return &codeError{code: exitUnchecked, err: &storeError{
+			err:    errors.New("--unused: this store does not tell what queries have read"),
+			advice: "VictoriaMetrics notes it, from version 1.113 on",
+		}}
+	}
+	if store.session == nil && slices.Contains(o.given, "since") {
+		report.Notes = append(report.Notes, "--since: reports on another store are not remembered, so there is none to compare with")
+	}
 	if o.metric != "" && len(report.Metrics) == 0 {
 		return &codeError{code: exitFailed, err: fmt.Errorf("there is no series of %s in this time", quoted(o.metric))}
 	}
@@ -348,7 +357,7 @@ func (o cardinalityOptions) judge(report cardinality.Report) error {
 		return nil
 	}
 	if report.Summary.Churn == nil {
-		return &codeError{code: exitUnchecked, err: errors.New("--max-churn: the store does not tell its new series yet")}
+		return &codeError{code: exitUnchecked, err: errors.New("--max-churn: the store does not tell its new series, or not yet")}
 	}
 	if *report.Summary.Churn > o.maxChurn {
 		return &codeError{code: exitFindings, err: fmt.Errorf(

@@ -94,6 +94,9 @@ func (o *storeOptions) access(getenv func(string) string, warn func(string)) (ac
 		return access{}, err
 	}
 	user := cmp.Or(o.user, getenv(userVariable))
+	if password != "" && user == "" {
+		return access{}, &usageError{err: errors.New("a password needs a user"), advice: "--user, or " + userVariable}
+	}
 	if (token != "" || user != "") && address.Scheme == "http" && !onThisMachine(address.Hostname()) {
 		warn("the log-in goes to " + address.Host + " without TLS")
 	}
@@ -116,16 +119,20 @@ func (o *storeOptions) client(getenv func(string) string, warn func(string)) (*v
 		return nil, err
 	}
 	return &victoriametrics.Client{
-		BaseURL: to.base, HTTP: to.http, Identity: onThisMachine(to.host),
-		Authorize: func(request *http.Request) {
-			switch {
-			case to.token != "":
-				request.Header.Set("Authorization", "Bearer "+to.token)
-			case to.user != "":
-				request.SetBasicAuth(to.user, to.password)
-			}
-		},
+		BaseURL: to.base, HTTP: to.http, Identity: onThisMachine(to.host), Authorize: to.authorize(),
 	}, nil
+}
+
+// authorize adds the log-in to a request, nil where there is none.
+func (a access) authorize() func(*http.Request) {
+	switch {
+	case a.token != "":
+		return func(request *http.Request) { request.Header.Set("Authorization", "Bearer "+a.token) }
+	case a.user != "":
+		return func(request *http.Request) { request.SetBasicAuth(a.user, a.password) }
+	default:
+		return nil
+	}
 }
 
 func onThisMachine(host string) bool {
@@ -251,6 +258,10 @@ func (r *reportStore) unreadable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	var selector *victoriametrics.SelectorError
+	if errors.As(err, &selector) {
+		return &usageError{err: fmt.Errorf(`--match takes a selector such as {job="shop"}, not %s`, quoted(selector.Text))}
+	}
 	return &codeError{code: exitUnchecked, err: &storeError{err: err, advice: r.advice(err)}}
 }
 
@@ -263,13 +274,24 @@ func (r *reportStore) advice(err error) string {
 		return "see how it is: docker telemetry status"
 	}
 	var answer *victoriametrics.StatusError
+	var unknown x509.UnknownAuthorityError
 	switch {
+	case errors.As(err, &unknown):
+		return "name the authority that signed its certificate: --ca-file ca.pem"
 	case !errors.As(err, &answer):
 		return "see whether it answers: curl " + r.BaseURL + "/api/v1/labels"
 	case answer.Status == http.StatusUnauthorized, answer.Status == http.StatusForbidden:
+		if r.Authorize != nil {
+			return "look at the log-in that was given: --token-file, or --user and --password-file, or their variables"
+		}
 		return "give the log-in: --token-file, or --user and --password-file"
-	case answer.Missing(), answer.Status/100 == 3:
+	case strings.Contains(answer.Message, "HTTPS server"): // of Go's server, which Prometheus and its kin have
+		return "it speaks TLS: --url takes https://"
+	// As vmselect was seen to refuse a path without its tenant, with a 400.
+	case answer.Missing(), answer.Status/100 == 3, strings.Contains(answer.Message, "URL format"):
 		return "--url takes what stands before /api/v1; of a VictoriaMetrics cluster that is .../select/0/prometheus"
+	case answer.Status == http.StatusBadRequest, answer.Status == http.StatusUnprocessableEntity:
+		return "see whether --match is as this store takes it, or what it logs"
 	default:
 		return "see what it logs"
 	}

@@ -34,6 +34,9 @@ func prometheus(t *testing.T, scheme func(http.Handler) *httptest.Server) *httpt
 	mux.HandleFunc("GET /prom/api/v1/metadata", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `{"status":"success","data":{"orders_total":[{"type":"counter","help":"","unit":""}]}}`)
 	})
+	mux.HandleFunc("GET /prom/api/v1/label/__name__/values", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"status":"success","data":["orders_total"]}`)
+	})
 	mux.HandleFunc("GET /prom/api/v1/series", func(w http.ResponseWriter, _ *http.Request) {
 		var all []string
 		for i := range 300 {

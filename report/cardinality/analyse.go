@@ -36,8 +36,8 @@ func Analyse(c Collected, options Options) Report {
 	from, to := c.Request.Window()
 	report := Report{
 		SchemaVersion: SchemaVersion, At: c.Request.Now.UTC(), From: from, To: to,
-		Match: orEmpty(c.Request.Match), Complete: !c.Stream.Partial, Notes: orEmpty(slices.Concat(c.Notes, unread, c.Rest.notes())),
-		Metrics: []Metric{}, LabelNames: a.labelNames(), LabelPairs: a.labelPairs(), Sources: a.sources(),
+		Match: orEmpty(c.Request.Match), Complete: !c.Stream.Partial && len(c.Stream.Warnings) == 0, Notes: orEmpty(slices.Concat(c.Notes, unread, c.Rest.notes())),
+		Metrics: []Metric{}, LabelNames: a.labelNames(), NamesCounted: !a.toldNames(), Exactly: c.foreign, LabelPairs: a.labelPairs(), Sources: a.sources(),
 	}
 	report.Summary = a.summary()
 	for _, count := range a.chosen() {
@@ -115,9 +115,7 @@ func (a *analysis) summary() Summary {
 	}
 	s.TopTenShare = share(top, a.series)
 	s.SeriesYesterday, s.SeriesDayBefore = seriesOn(a.Yesterday), seriesOn(a.DayBefore)
-	if a.Day != nil {
-		s.LabelPairs = pointer(int(a.Day.LabelValuePairs)) //nolint:gosec // a count
-	}
+	s.LabelPairs = a.labelValuePairs()
 	if s.NewPerDay != nil && s.ActiveSeries != nil && *s.ActiveSeries > 0 {
 		s.Churn = pointer(*s.NewPerDay / *s.ActiveSeries)
 	}
@@ -205,27 +203,62 @@ func (a *analysis) compared(count MetricCount) (before, now *int) {
 	return &first, &second
 }
 
+// labelValuePairs are summed over the series. Prometheus does not: what it calls label pairs are the distinct ones.
+func (a *analysis) labelValuePairs() *int {
+	switch {
+	case a.Day != nil && a.Day.HeadStats == nil:
+		return pointer(int(a.Day.LabelValuePairs)) //nolint:gosec // a count
+	case a.Rest.Metrics > 0 || slices.ContainsFunc(a.Metrics, func(m MetricCount) bool { return m.OtherLabels }):
+		return nil
+	}
+	sum := a.series // each has a name
+	for _, series := range a.countedNames() {
+		sum += series
+	}
+	return &sum
+}
+
+// toldNames reports whether the store counts series by the names of labels, as VictoriaMetrics does.
+func (a *analysis) toldNames() bool { return a.Day != nil && len(a.Day.ByLabel) > 0 }
+
 func (a *analysis) labelNames() []LabelName {
-	names := []LabelName{}
-	if a.Day == nil {
-		return names
-	}
 	values := map[string]int{}
-	for _, label := range a.Day.ValuesByLabel {
-		values[label.Name] = int(label.Value) //nolint:gosec // a count
-	}
-	for _, label := range a.Day.ByLabel {
-		if label.Name == metricLabel {
-			continue
+	series := map[string]int{}
+	if a.Day != nil {
+		for _, label := range a.Day.ValuesByLabel {
+			values[label.Name] = int(label.Value) //nolint:gosec // a count
 		}
-		one := LabelName{Name: label.Name, Series: int(label.Value)} //nolint:gosec // a count
-		if count, known := values[label.Name]; known {
+		for _, label := range a.Day.ByLabel {
+			series[label.Name] = int(label.Value) //nolint:gosec // a count
+		}
+	}
+	if !a.toldNames() {
+		series = a.countedNames()
+	}
+	delete(series, metricLabel)
+	names := make([]LabelName, 0, len(series))
+	for name, count := range series {
+		one := LabelName{Name: name, Series: count}
+		if count, known := values[name]; known {
 			one.Values = &count
 		}
 		names = append(names, one)
 	}
-	slices.SortStableFunc(names, func(a, b LabelName) int { return cmp.Compare(orZero(b.Values), orZero(a.Values)) })
+	slices.SortFunc(names, func(a, b LabelName) int {
+		return cmp.Or(cmp.Compare(orZero(b.Values), orZero(a.Values)), cmp.Compare(b.Series, a.Series), cmp.Compare(a.Name, b.Name))
+	})
 	return names[:min(len(names), a.options.Top)]
+}
+
+// countedNames are the series of each label over the metrics that are listed.
+func (a *analysis) countedNames() map[string]int {
+	series := map[string]int{}
+	for _, metric := range a.Metrics {
+		for _, label := range metric.Labels {
+			series[label.Name] += label.Series
+		}
+	}
+	return series
 }
 
 func orZero[T any](value *T) T {

@@ -64,6 +64,9 @@ type Collected struct {
 
 	Self  Self
 	Notes []string
+
+	// foreign tells a store that is no VictoriaMetrics: it has no metrics of its own, and counts hours where that counts days.
+	foreign bool
 }
 
 // Self are figures that the store keeps of itself. NaN-free; nil where it keeps none.
@@ -93,13 +96,15 @@ func Collect(ctx context.Context, store Store, request Request) (Collected, erro
 	if c.note(err, "what queries have read") {
 		c.Usage = &usage
 	}
+	c.foreign = victoriametrics.Missing(err)
 	if c.Queries, err = store.RecentQueries(ctx); !c.note(err, "the last queries") {
 		c.Queries = nil
 	}
 	if c.Types, err = store.Types(ctx); !c.note(err, "the types of metrics") {
 		c.Types = nil
 	}
-	if err := c.count(ctx, store); err != nil {
+	// Only VictoriaMetrics notes what is read, and only it is known to list series by metric.
+	if err := c.count(ctx, store, c.foreign); err != nil {
 		return c, err
 	}
 	c.self(ctx, store)
@@ -151,17 +156,36 @@ func (c *Collected) days(ctx context.Context, store Store) {
 		return
 	}
 	if c.Day.HeadStats != nil {
-		// Prometheus knows no days: it would give the same counts for each.
-		c.Notes = append(c.Notes, "other days, and series by who sends them: this store counts its last hours only")
+		c.ofHead()
 		return
 	}
 	c.Yesterday = ask(day.AddDate(0, 0, -1), "the counts of the day before")
 	c.DayBefore = ask(day.AddDate(0, 0, -2), "the counts of two days before")
 }
 
+// ofHead keeps what Prometheus counts, where it is about the series of the request: it knows no days and no selectors. A Thanos
+// whose stores do not count says that there is nothing.
+func (c *Collected) ofHead() {
+	const others = "the days before, label values and pairs, and who sends the series: this store counts "
+	switch {
+	case c.Day.HeadStats.Series == 0:
+		c.Notes = append(c.Notes, others+"none of its last hours")
+		c.Day = nil
+	case len(c.Request.Match) > 0 || !c.Request.Date.IsZero():
+		c.Notes = append(c.Notes, others+"all of its last hours only")
+		c.Day = nil
+	default:
+		c.Notes = append(c.Notes, "the days before: this store counts its last hours only")
+	}
+}
+
 // sources asks who sends the series of the day.
 func (c *Collected) sources(ctx context.Context, store Store) {
-	if c.Day == nil || c.Day.HeadStats != nil {
+	switch {
+	case c.Day == nil:
+		return
+	case c.Day.HeadStats != nil:
+		c.sourcesOfPairs()
 		return
 	}
 	_, to := c.Request.Window()
@@ -178,6 +202,16 @@ func (c *Collected) sources(ctx context.Context, store Store) {
 	}
 }
 
+// sourcesOfPairs takes them from the list of pairs, which has those with the most series.
+func (c *Collected) sourcesOfPairs() {
+	for _, pair := range c.Day.ByPair {
+		label, value, _ := strings.Cut(pair.Name, "=")
+		if slices.Contains(SourceLabels(), label) {
+			c.BySource[label] = append(c.BySource[label], victoriametrics.Count{Name: value, Value: pair.Value})
+		}
+	}
+}
+
 // occurs reports whether a series of the day may have a label: to look for one that none has costs the store as much.
 func (c *Collected) occurs(label string) bool {
 	has := func(count victoriametrics.Count) bool { return count.Name == label }
@@ -185,7 +219,7 @@ func (c *Collected) occurs(label string) bool {
 }
 
 // count asks for the store's own counts while the store sorts the list of its series, of which it writes none before.
-func (c *Collected) count(ctx context.Context, store Store) error {
+func (c *Collected) count(ctx context.Context, store Store, byMetric bool) error {
 	own := Collected{Request: c.Request, BySource: c.BySource}
 	known := make(chan struct{})
 	var asked sync.WaitGroup
@@ -194,35 +228,45 @@ func (c *Collected) count(ctx context.Context, store Store) error {
 		close(known)
 		own.sources(ctx, store)
 	})
-	counter := Counter{Samples: c.Request.Samples, Closely: func(metric string) bool {
+	closely := func(metric string) bool {
 		<-known
 		return own.Day == nil || c.Request.closely(own.Day, metric)
-	}}
+	}
+	err := c.list(ctx, store, closely, byMetric)
+	if errors.Is(err, ErrUngrouped) && !byMetric {
+		err = c.list(ctx, store, closely, true)
+	}
+	asked.Wait()
+	c.Day, c.Yesterday, c.DayBefore = own.Day, own.Yesterday, own.DayBefore
+	c.Notes = append(c.Notes, own.Notes...)
+	if err != nil {
+		return seriesError(err)
+	}
+	if c.Stream.Partial {
+		c.Notes = append(c.Notes, "a part of the store did not answer: there are more series")
+	}
+	c.Notes = append(c.Notes, c.Stream.Warnings...)
+	return nil
+}
+
+// list counts the series.
+func (c *Collected) list(ctx context.Context, store Store, closely func(metric string) bool, byMetric bool) (err error) {
+	counter := Counter{Samples: c.Request.Samples, Closely: closely}
 	match := c.Request.Match
 	if len(match) == 0 {
 		match = []string{victoriametrics.EverySeries}
 	}
 	from, to := c.Request.Window()
-	stream, err := store.Series(ctx, victoriametrics.SeriesRequest{Match: match, From: from, To: to}, counter.Add)
+	c.Stream, err = store.Series(ctx, victoriametrics.SeriesRequest{Match: match, From: from, To: to, ByMetric: byMetric}, counter.Add)
 	c.Metrics, c.Rest = counter.Finish()
-	c.Stream = stream
-	asked.Wait()
-	c.Day, c.Yesterday, c.DayBefore = own.Day, own.Yesterday, own.DayBefore
-	c.Notes = append(c.Notes, own.Notes...)
-	if stream.Partial {
-		c.Notes = append(c.Notes, "a part of the store did not answer: there are more series")
-	}
-	c.Notes = append(c.Notes, stream.Warnings...)
-	if err != nil {
-		return seriesError(err)
-	}
-	return nil
+	return err
 }
 
 // closely reports whether a metric is among those that are looked at closely.
 func (r Request) closely(day *victoriametrics.TSDBStatus, metric string) bool {
 	is := func(count victoriametrics.Count) bool { return count.Name == metric }
-	return slices.Contains(r.Metrics, metric) || slices.ContainsFunc(day.ByMetric[:min(r.Top, len(day.ByMetric))], is)
+	// A list that is shorter is that of all metrics, or of a Prometheus that lists ten whatever it is asked for.
+	return len(day.ByMetric) < r.Top || slices.Contains(r.Metrics, metric) || slices.ContainsFunc(day.ByMetric[:min(r.Top, len(day.ByMetric))], is)
 }
 
 // SeriesError is a store that gave no series to report on.
@@ -248,9 +292,12 @@ func seriesError(err error) error {
 
 // self reads the store's own metrics. They are the only ones that a report queries: it counts as a use of them.
 func (c *Collected) self(ctx context.Context, store Store) {
-	if c.Day != nil && c.Day.HeadStats != nil {
-		c.Self.ActiveSeries = pointer(float64(c.Day.Series))
-		c.Notes = append(c.Notes, "new series and limits: only VictoriaMetrics tells them")
+	if c.foreign {
+		if len(c.Request.Match) == 0 && c.Request.Date.IsZero() {
+			c.Self.ActiveSeries = pointer(float64(c.Stream.Series))
+		}
+		// Metrics of a VictoriaMetrics may be there all the same, of another one.
+		c.Notes = append(c.Notes, "new series, samples a second and limits: only VictoriaMetrics tells them")
 		return
 	}
 	wanted := []struct {

@@ -13,8 +13,8 @@ import (
 	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics"
 )
 
-// ErrUngrouped is for a store that does not return the series of a metric one after the other: VictoriaMetrics, Prometheus and
-// Mimir sort them. Counting needs it, because only the metric that comes is held in memory.
+// ErrUngrouped is for a store that does not return the series of a metric one after the other, as VictoriaMetrics does and
+// victoriametrics.SeriesRequest.ByMetric has others do. Counting needs it, because only the metric that comes is held in memory.
 var ErrUngrouped = errors.New("the store mixes the series of its metrics")
 
 // MetricCount is what one metric consists of. Its series are always exact.

@@ -29,10 +29,7 @@ func (r Report) summarySection() document.Section {
 	s := r.Summary
 	section := document.Section{Title: "Summary", Table: document.Table{Header: []string{"", "", ""}, Right: []int{1}}}
 	add := func(what, figure, about string) { section.Rows = append(section.Rows, []string{what, figure, about}) }
-	about := "exact, of " + r.From.Format("2006-01-02") + " UTC"
-	if r.From.Format(time.DateOnly) != r.To.Format(time.DateOnly) {
-		about = "exact, of " + r.From.Format(time.DateOnly) + " and " + r.To.Format(time.DateOnly) + " UTC"
-	}
+	about := "exact, of " + r.Span() + " UTC"
 	if len(r.Match) > 0 {
 		about += ", that match " + strings.Join(r.Match, " or ")
 	}
@@ -68,6 +65,19 @@ func (r Report) summarySection() document.Section {
 		add("series limit per "+limit.Per, number(int(limit.Most)), percent(limit.Series/limit.Most)+" of it is used")
 	}
 	return section
+}
+
+// Span is the time whose series are counted, in UTC.
+func (r Report) Span() string {
+	from, to := r.From.Format(time.DateOnly), r.To.Format(time.DateOnly)
+	switch {
+	case r.Exactly:
+		return r.From.Format(time.DateOnly+" 15:04") + " to " + r.To.Format("15:04")
+	case from != to:
+		return from + " and " + to
+	default:
+		return from
+	}
 }
 
 func (r Report) metricsSection() document.Section {
@@ -263,9 +273,17 @@ func (r Report) pairsSection() document.Section {
 	return section
 }
 
+// NamesNote says where the figures of label names come from.
+func (r Report) NamesNote() string {
+	if r.NamesCounted {
+		return "Series are counted; how many values a label has over all metrics is as the store says, where it does."
+	}
+	return "As the store counts them: near exact."
+}
+
 func (r Report) namesSection() document.Section {
 	section := document.Section{
-		Title: "Labels of the whole store", Note: "As the store counts them: near exact.",
+		Title: "Labels of the whole store", Note: r.NamesNote(),
 		Table: document.Table{Header: []string{"label", "values", "series"}, Right: []int{1, 2}},
 	}
 	for _, name := range r.LabelNames {

@@ -16,15 +16,18 @@ type Report struct {
 	From          time.Time `json:"from"` // the series that had a sample between these; VictoriaMetrics counts whole UTC days
 	To            time.Time `json:"to"`
 	Match         []string  `json:"match"`
+	Exactly       bool      `json:"-"`        // the store knows the time; VictoriaMetrics the UTC day
 	Complete      bool      `json:"complete"` // false: a part of the store did not answer
 	Notes         []string  `json:"notes"`    // what could not be told, and why
 
-	Summary    Summary      `json:"summary"`
-	Metrics    []Metric     `json:"metrics"` // the top ones, most series first
-	LabelNames []LabelName  `json:"labelNames"`
-	LabelPairs []NamedCount `json:"labelPairs"` // as label=value
-	Sources    []Source     `json:"sources"`
-	Findings   []Finding    `json:"findings"` // most series saved first
+	Summary    Summary     `json:"summary"`
+	Metrics    []Metric    `json:"metrics"` // the top ones, most series first
+	LabelNames []LabelName `json:"labelNames"`
+	// NamesCounted: LabelNames are counted from the series, because the store does not; their values only it can tell.
+	NamesCounted bool         `json:"-"`
+	LabelPairs   []NamedCount `json:"labelPairs"` // as label=value
+	Sources      []Source     `json:"sources"`
+	Findings     []Finding    `json:"findings"` // most series saved first
 }
 
 // Summary is the store in a few figures.

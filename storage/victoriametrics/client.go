@@ -90,10 +90,15 @@ func (e *StatusError) Missing() bool {
 	return e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed || e.Status == http.StatusNotImplemented
 }
 
+// Missing reports whether an error is that a store does not have what was asked for.
+func Missing(err error) bool {
+	var answer *StatusError
+	return errors.As(err, &answer) && answer.Missing()
+}
+
 // Reason says in a report why something of a store is not in it.
 func Reason(err error) string {
-	var answer *StatusError
-	if errors.As(err, &answer) && answer.Missing() {
+	if Missing(err) {
 		return "this store does not tell"
 	}
 	return err.Error()

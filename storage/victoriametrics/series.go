@@ -8,10 +8,13 @@ import (
 )
 
 // SeriesRequest asks for the series that have samples between two times. VictoriaMetrics decides by its index of UTC
-// days, so a window inside a day is the whole day; Prometheus and its kin are exact.
+// days, so a window inside a day is the whole day; Prometheus and its kin are exact, to the pieces they store.
 type SeriesRequest struct {
 	Match    []string
 	From, To time.Time
+	// ByMetric has the series of each metric one after the other from a store that lists them otherwise. VictoriaMetrics does so
+	// by itself, in one answer.
+	ByMetric bool
 }
 
 // EverySeries matches all of them.
@@ -20,11 +23,23 @@ const EverySeries = `{__name__!=""}`
 // Series streams series to yield, whose labels are valid until it returns. It reads the index only: no samples, and
 // no usage is counted.
 func (c *Client) Series(ctx context.Context, request SeriesRequest, yield func(labels []Label) error) (Stream, error) {
-	query := url.Values{
-		"match[]": request.Match,
-		"start":   {strconv.FormatInt(request.From.Unix(), 10)},
-		"end":     {strconv.FormatInt(request.To.Unix(), 10)},
+	if request.ByMetric {
+		return c.seriesByMetric(ctx, request, yield)
 	}
+	query := request.window()
+	query["match[]"] = request.Match
+	return c.streamSeries(ctx, query, yield)
+}
+
+// window ends with the millisecond: a store that is exact would leave out the samples of the last second.
+func (r SeriesRequest) window() url.Values {
+	return url.Values{
+		"start": {strconv.FormatInt(r.From.Unix(), 10)},
+		"end":   {strconv.FormatFloat(float64(r.To.UnixMilli())/1000, 'f', 3, 64)},
+	}
+}
+
+func (c *Client) streamSeries(ctx context.Context, query url.Values, yield func(labels []Label) error) (Stream, error) {
 	body, err := c.open(ctx, "/api/v1/series", query)
 	if err != nil {
 		return Stream{}, err

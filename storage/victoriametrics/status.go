@@ -3,6 +3,7 @@ package victoriametrics
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -30,13 +31,12 @@ type TSDBStatus struct {
 	ValuesByLabel   []Count `json:"labelValueCountByLabelName"`
 	ByFocus         []Count `json:"seriesCountByFocusLabelValue"` // by the values of StatusRequest.Focus
 
-	Partial bool `json:"-"` // a part of a cluster did not answer
+	Partial bool `json:"-"` // a part of a cluster, or of what a Thanos asks, did not answer
 
-	// Prometheus spells these differently and always reports the head block.
+	// Prometheus always reports the head block; some of its versions spell this differently.
 	PairsOfPrometheus []Count `json:"seriesCountByLabelPair"`
 	HeadStats         *struct {
-		Series     uint64 `json:"numSeries"`
-		LabelPairs uint64 `json:"numLabelPairs"`
+		Series uint64 `json:"numSeries"`
 	} `json:"headStats"`
 }
 
@@ -64,15 +64,16 @@ func (c *Client) Status(ctx context.Context, request StatusRequest) (TSDBStatus,
 	}
 	var answer struct {
 		refusal
-		Data TSDBStatus `json:"data"`
+		Data     TSDBStatus `json:"data"`
+		Warnings []string   `json:"warnings"`
 	}
 	if err := c.get(ctx, "/api/v1/status/tsdb", query, &answer); err != nil {
 		return TSDBStatus{}, err
 	}
 	status := answer.Data
-	status.Partial = answer.IsPartial
+	status.Partial = answer.IsPartial || len(answer.Warnings) > 0
 	if status.HeadStats != nil {
-		status.Series, status.LabelValuePairs = status.HeadStats.Series, status.HeadStats.LabelPairs
+		status.Series = status.HeadStats.Series
 	}
 	if status.ByPair == nil {
 		status.ByPair = status.PairsOfPrometheus
@@ -96,7 +97,12 @@ type MetricUsage struct {
 // mostNames fit into an answer with all that is said of them. The store begins with those that are read least.
 const mostNames = 100_000
 
-// Usage asks for the metric names statistics. There is no data envelope, and the documentation has another name for
+const pathUsage = "/api/v1/status/metric_names_stats"
+
+// errUntracked is for a store that would otherwise look like one whose metrics nobody reads.
+var errUntracked = errors.New("the store does not note it (-storage.trackMetricNamesStats=false)")
+
+// Usage asks for the metric names statistics. A store that keeps none is an error: it answers as one where nothing was read. There is no data envelope, and the documentation has another name for
 // lastQueryRequestTimestamp; both as VictoriaMetrics 1.145 was seen to answer.
 func (c *Client) Usage(ctx context.Context) (Usage, error) {
 	var answer struct {
@@ -110,8 +116,11 @@ func (c *Client) Usage(ctx context.Context) (Usage, error) {
 			Last     int64  `json:"lastQueryRequestTimestamp"`
 		} `json:"records"`
 	}
-	if err := c.get(ctx, "/api/v1/status/metric_names_stats", url.Values{"limit": {strconv.Itoa(mostNames)}}, &answer); err != nil {
+	if err := c.get(ctx, pathUsage, url.Values{"limit": {strconv.Itoa(mostNames)}}, &answer); err != nil {
 		return Usage{}, err
+	}
+	if answer.Since == 0 && len(answer.Records) == 0 {
+		return Usage{}, &AnswerError{Path: pathUsage, Err: errUntracked}
 	}
 	usage := Usage{Metrics: make(map[string]MetricUsage, len(answer.Records))}
 	if answer.Since > 0 {

@@ -18,7 +18,6 @@ func words() template.FuncMap {
 		"shown": shown, "sentence": sentence, "number": number, "percent": percent, "signed": signed, "moment": moment,
 		"hundredth": func(part float64) string { return strconv.FormatFloat(100*part, 'f', 1, 64) },
 		"change":    cardinality.Metric.Change, "estimate": estimate, "lastRead": lastRead, "remark": cardinality.Label.Remark, "first": first, "rest": rest,
-		"window": window,
 	}
 }
 
@@ -49,15 +48,6 @@ func percent(part float64) string { return document.Percent(part) }
 func size(value float64) string { return document.Size(value) }
 
 func moment(at time.Time) string { return sheet.Moment(at) }
-
-// window names the whole days whose series are counted.
-func window(from, to time.Time) string {
-	first, last := from.UTC().Format(time.DateOnly), to.UTC().Format(time.DateOnly)
-	if first == last {
-		return first + " UTC"
-	}
-	return first + " and " + last + " UTC"
-}
 
 func estimate(value *float64) string {
 	if value == nil {

@@ -1,4 +1,5 @@
-// Package storetest runs a VictoriaMetrics for tests and measurements: on loopback, in a folder of its own, gone afterwards.
+// Package storetest runs a store for tests and measurements, VictoriaMetrics or Prometheus: on loopback, in a folder of its own,
+// gone afterwards.
 package storetest
 
 import (
@@ -43,6 +44,7 @@ type Store struct {
 	HTTP *http.Client
 	Data string // the folder that it writes to
 
+	name   string
 	dir    string
 	end    context.CancelFunc
 	exited chan struct{} // closed when the process has ended
@@ -51,10 +53,30 @@ type Store struct {
 // Start runs the program that Variable names with a new folder below parent ("" for the system's), and waits until it answers.
 // flags are more of its own. When ctx ends the process is killed; Stop is needed all the same.
 func Start(ctx context.Context, parent string, flags ...string) (*Store, error) {
-	program := os.Getenv(Variable)
-	if program == "" {
+	if os.Getenv(Variable) == "" {
 		return nil, ErrNoProgram
 	}
+	return start(ctx, parent, program{
+		name: "VictoriaMetrics", path: os.Getenv(Variable), health: "/health",
+		// The limits are out of the way: what is measured and counted is the whole of a large store.
+		arguments: func(s *Store, address string) ([]string, error) {
+			return append([]string{
+				"-httpListenAddr=" + address, "-storageDataPath=" + s.Data, "-retentionPeriod=14d",
+				"-search.maxSeries=20000000", "-search.maxLabelsAPIDuration=10m", "-search.maxQueryDuration=10m", "-loggerLevel=WARN",
+			}, flags...), nil
+		},
+	})
+}
+
+// program is what a Store runs.
+type program struct {
+	name, path string
+	health     string       // answers with a success when the store is ready
+	https      *http.Client // reaches it; nil for one without TLS
+	arguments  func(s *Store, address string) ([]string, error)
+}
+
+func start(ctx context.Context, parent string, p program) (*Store, error) {
 	address, err := FreeAddress()
 	if err != nil {
 		return nil, err
@@ -64,10 +86,16 @@ func Start(ctx context.Context, parent string, flags ...string) (*Store, error) 
 		return nil, err
 	}
 	ctx, end := context.WithCancel(ctx)
-	s := &Store{URL: "http://" + address, HTTP: &http.Client{Transport: &http.Transport{}}, Data: filepath.Join(dir, "data"), dir: dir, end: end, exited: make(chan struct{})}
-	err = s.run(ctx, program, address, flags)
+	s := &Store{
+		URL: "http://" + address, HTTP: &http.Client{Transport: &http.Transport{}}, Data: filepath.Join(dir, "data"),
+		name: p.name, dir: dir, end: end, exited: make(chan struct{}),
+	}
+	if p.https != nil {
+		s.URL, s.HTTP = "https://"+address, p.https
+	}
+	err = s.run(ctx, p, address)
 	if err == nil {
-		err = s.ready(ctx)
+		err = s.ready(ctx, p.health)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Stop())
@@ -84,18 +112,19 @@ func FreeAddress() (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-// run has the limits out of the way: what is measured and counted is the whole of a large store.
-func (s *Store) run(ctx context.Context, program, address string, flags []string) error {
+func (s *Store) run(ctx context.Context, p program, address string) error {
 	log, err := os.Create(filepath.Join(s.dir, "log"))
 	if err != nil {
 		close(s.exited)
 		return err
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(ctx, program, append([]string{
-		"-httpListenAddr=" + address, "-storageDataPath=" + s.Data, "-retentionPeriod=14d",
-		"-search.maxSeries=20000000", "-search.maxLabelsAPIDuration=10m", "-search.maxQueryDuration=10m", "-loggerLevel=WARN",
-	}, flags...)...)
+	arguments, err := p.arguments(s, address)
+	if err != nil {
+		close(s.exited)
+		return err
+	}
+	cmd := exec.CommandContext(ctx, p.path, arguments...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		close(s.exited)
@@ -108,13 +137,13 @@ func (s *Store) run(ctx context.Context, program, address string, flags []string
 	return nil
 }
 
-func (s *Store) ready(ctx context.Context) error {
+func (s *Store) ready(ctx context.Context, health string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()
 	for {
-		if s.send(ctx, http.MethodGet, "/health", nil) == nil {
+		if s.send(ctx, http.MethodGet, health, nil) == nil {
 			return nil
 		}
 		select {
@@ -129,7 +158,7 @@ func (s *Store) ready(ctx context.Context) error {
 
 func (s *Store) silent(what string) error {
 	log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-	return fmt.Errorf("VictoriaMetrics %s: %s", what, log[max(0, len(log)-2000):])
+	return fmt.Errorf("%s %s: %s", s.name, what, log[max(0, len(log)-2000):])
 }
 
 // Import writes series: path is that of one of the store's formats, such as /api/v1/import. They are found after Flush.
