@@ -23,7 +23,7 @@ type Options struct {
 
 // Analyse makes a report of what a store said.
 func Analyse(c Collected, options Options) Report {
-	a := analysis{Collected: c, options: options, kinds: kinds{declared: c.Types, names: map[string]bool{}}, uses: options.Uses}
+	a := analysis{Collected: c, options: options, kinds: kinds{declared: c.Types, names: map[string]bool{}}, uses: options.Uses, masker: shape.NewMasker()}
 	if a.uses == nil {
 		a.uses = &Uses{}
 	}
@@ -59,6 +59,7 @@ type analysis struct {
 	options Options
 	uses    *Uses
 	series  int
+	masker  *shape.Masker
 }
 
 func orEmpty[T any](list []T) []T {
@@ -71,7 +72,7 @@ func orEmpty[T any](list []T) []T {
 // addQueries notes what the last queries read. One that cannot be parsed was refused by the store too.
 func (a *analysis) addQueries() (unread []string) {
 	for text := range a.Queries {
-		if err := a.uses.Add("query "+text, text); err != nil {
+		if err := a.uses.Add("query "+a.masker.Mask(text), text); err != nil {
 			unread = append(unread, err.Error())
 		}
 	}
@@ -177,13 +178,37 @@ func (a *analysis) metric(count MetricCount) Metric {
 			Name: label.Name, Series: label.Series, Values: label.Values, Left: label.Left, Saved: count.Series - label.Left,
 			Templates: label.Templates, TemplateLeft: label.TemplateLeft, Halved: label.Halved,
 			Shape: shape.Of(label.Samples), Repeats: orEmpty(label.Mirrors), Constant: label.Constant(count.Series),
-			Read: len(a.uses.Naming(count.Name, label.Name)) > 0, Samples: orEmpty(label.Samples),
+			Read: len(a.uses.Naming(count.Name, label.Name)) > 0, Samples: a.shown(label),
 		})
 	}
 	for _, pair := range count.Pairs {
 		m.Pairs = append(m.Pairs, Pair{pair.First, pair.Second, pair.Left, count.Series - pair.Left})
 	}
 	return m
+}
+
+// shown are samples of a label's values, without what is about a person or opens a door: reports are pasted into tickets. Who sends a
+// series stays, which may be the address of a machine.
+func (a *analysis) shown(label LabelCount) []string {
+	shown := []string{}
+	for _, value := range label.Samples {
+		value = a.masked(label.Name, value)
+		if !slices.Contains(shown, value) {
+			shown = append(shown, value)
+		}
+	}
+	return shown
+}
+
+func (a *analysis) masked(label, value string) string {
+	switch {
+	case slices.Contains(SourceLabels(), label):
+		return value
+	case shape.SecretName(label):
+		return shape.MaskedSecret
+	default:
+		return a.masker.Mask(value)
+	}
 }
 
 // compared are the series of a metric at two times: an earlier report and this one, or the last two complete days.
@@ -275,8 +300,9 @@ func (a *analysis) labelPairs() []NamedCount {
 		return pairs
 	}
 	for _, pair := range a.Day.ByPair {
-		if !strings.HasPrefix(pair.Name, metricLabel+"=") {
-			pairs = append(pairs, NamedCount{pair.Name, int(pair.Value)}) //nolint:gosec // a count
+		label, value, _ := strings.Cut(pair.Name, "=")
+		if label != metricLabel {
+			pairs = append(pairs, NamedCount{label + "=" + a.masked(label, value), int(pair.Value)}) //nolint:gosec // a count
 		}
 	}
 	return pairs[:min(len(pairs), a.options.Top)]

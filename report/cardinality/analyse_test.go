@@ -1,6 +1,7 @@
 package cardinality_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/docker-telemetry/docker-telemetry/internal/render"
 	"github.com/docker-telemetry/docker-telemetry/report/cardinality"
+	webpage "github.com/docker-telemetry/docker-telemetry/report/cardinality/page"
 	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics"
 )
 
@@ -389,5 +391,49 @@ func TestJSONHoldsToItsSchema(t *testing.T) {
 		var value any
 		assert.NilError(t, json.Unmarshal(raw, &value))
 		assert.NilError(t, schema.Validate(value), name)
+	}
+}
+
+// Reports are pasted into tickets: what they show of values is masked, in each format.
+func TestSamplesAreMasked(t *testing.T) {
+	counter := cardinality.Counter{Samples: 5}
+	for i := range 3 {
+		assert.NilError(t, counter.Add(series{
+			"__name__": "logins_total", "to": fmt.Sprintf("ann%d@example.org", i), "client": fmt.Sprintf("203.0.113.%d", i), "session_token": fmt.Sprintf("s3cret%d", i),
+			"dsn": fmt.Sprintf("postgres://me:hunter%d@db/shop", i), "instance": fmt.Sprintf("192.0.2.%d:9100", i), "plan": fmt.Sprintf("p%d", i),
+		}.labels()))
+	}
+	metrics, _ := counter.Finish()
+	report := cardinality.Analyse(cardinality.Collected{
+		Request: cardinality.Request{Now: now()}, Metrics: metrics,
+		Queries: map[string]uint64{`logins_total{to="ann7@example.org"}`: 1},
+		Day: &victoriametrics.TSDBStatus{ByPair: []victoriametrics.Count{
+			{Name: "to=ann8@example.org", Value: 2}, {Name: "session_token=s3cret8", Value: 1}, {Name: "plan=p1", Value: 1}, {Name: "instance=192.0.2.1:9100", Value: 1},
+		}},
+	}, cardinality.Options{Top: 10})
+	shown := map[string][]string{}
+	for _, label := range report.Metrics[0].Labels {
+		shown[label.Name] = label.Samples
+	}
+	assert.DeepEqual(t, shown, map[string][]string{
+		"to": {"[e-mail]"}, "client": {"[ip]"}, "session_token": {"[secret]"}, "dsn": {"postgres://[secret]@db/shop"},
+		"instance": {"192.0.2.0:9100", "192.0.2.1:9100", "192.0.2.2:9100"}, "plan": {"p0", "p1", "p2"},
+	})
+	var pairs []string
+	for _, pair := range report.LabelPairs {
+		pairs = append(pairs, pair.Name)
+	}
+	assert.DeepEqual(t, pairs, []string{"to=[e-mail]", "session_token=[secret]", "plan=p1", "instance=192.0.2.1:9100"})
+	object, err := json.Marshal(report)
+	assert.NilError(t, err)
+	var sheet, table, marked, web bytes.Buffer
+	render.Document(&table, report.Document())
+	render.Markdown(&marked, report.Document())
+	assert.NilError(t, render.CSV(&sheet, report.Document().Flat))
+	assert.NilError(t, webpage.Write(&web, report, nil))
+	for _, written := range []string{string(object), table.String(), marked.String(), sheet.String(), web.String()} {
+		for _, secret := range []string{"ann", "203.0.113", "s3cret", "hunter"} {
+			assert.Assert(t, !strings.Contains(written, secret), "%s in %s", secret, written)
+		}
 	}
 }

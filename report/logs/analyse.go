@@ -3,7 +3,6 @@ package logs
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"github.com/docker-telemetry/docker-telemetry/internal/document"
 	"github.com/docker-telemetry/docker-telemetry/report/shape"
@@ -137,12 +136,7 @@ func (a *analysis) field(seen FieldSeen) Field {
 
 // private: its values are not shown. A text may hold anything.
 func (f Field) private() bool {
-	secret := func(word string) bool { return strings.Contains(f.Name, word) }
-	return f.Shape == shape.Text || f.Shape == shape.SQL || slices.Contains(textFields(), f.Name) || slices.ContainsFunc(secretWords(), secret)
-}
-
-func secretWords() []string {
-	return []string{"password", "passwd", "secret", "token", "authorization", "cookie", "credential", "api_key", "apikey", "private_key"}
+	return f.Shape == shape.Text || f.Shape == shape.SQL || slices.Contains(textFields(), f.Name) || shape.SecretName(f.Name)
 }
 
 const (

@@ -33,9 +33,32 @@ func TestMask(t *testing.T) {
 		{"version 1.2.3", "version 1.2.3", false},
 		{"999.1.1.1", "999.1.1.1", false},
 		{"std::string::npos", "std::string::npos", false},
+		{"eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm4ifQ.", "[secret]", false},
+		{"key AKIAABCDEFGHIJKLMNOP", "key [secret]", false},
+		{"ghp_0123456789abcdefghij", "[secret]", false},
+		{"glpat-0123456789abcdefghij", "[secret]", false},
+		{"xoxb-0123456789-abc", "[secret]", false},
+		{"sk_live_0123456789abcdef", "[secret]", false},
+		{"sk-0123456789abcdefghij", "[secret]", false},
+		{"Authorization: Bearer 0123456789.abcdef-", "Authorization: Bearer [secret]", false},
+		{"bearer authentication", "bearer authentication", false},
+		{"Basic bWU6cGFzcw==", "Basic [secret]", false},
+		{"basic authentication", "basic authentication", false},
+		{"postgres://me:pass@db/shop", "postgres://[secret]@db/shop", false},
+		{"https://example.org/a:b", "https://example.org/a:b", false},
+		{"/login?user=7&token=abc&x=1", "/login?user=7&token=[secret]&x=1", false},
+		{"task-force", "task-force", false},
+		{"3f9c0a7d3f9c0a7d3f9c0a7d3f9c0a7d", "3f9c0a7d3f9c0a7d3f9c0a7d3f9c0a7d", false},
 	} {
 		assert.Equal(t, m.Mask(tc.value), tc.masked, tc.value)
 		assert.Equal(t, m.Person(tc.value), tc.person, tc.value)
+		assert.Equal(t, m.Mask(tc.masked), tc.masked, tc.value)
+	}
+}
+
+func TestSecretName(t *testing.T) {
+	for name, secret := range map[string]bool{"token": true, "db_password": true, "api_key": true, "user_id": false, "key": false} {
+		assert.Equal(t, shape.SecretName(name), secret, name)
 	}
 }
 
