@@ -347,6 +347,16 @@ func TestWhatAStoreCannotTellIsSaid(t *testing.T) {
 	assert.Assert(t, errors.As(err, &hinted) && strings.Contains(hinted.Hint(), "--match"), "%v", err)
 }
 
+// Before version 1.113 VictoriaMetrics did not note what is read.
+func TestOldVictoriaMetricsIsNoOtherStore(t *testing.T) {
+	s := shop()
+	s.fail = map[string]error{"usage": &victoriametrics.StatusError{Status: http.StatusNotFound, Path: "/api/v1/status/metric_names_stats"}}
+	report := reportOf(t, s, cardinality.Options{})
+	assert.DeepEqual(t, report.Notes, []string{"what queries have read: this store does not tell"})
+	assert.Assert(t, !report.Exactly)
+	assert.Assert(t, report.Summary.ActiveSeries != nil && report.Summary.SeriesYesterday != nil)
+}
+
 func TestEmptyStore(t *testing.T) {
 	report := reportOf(t, &store{}, cardinality.Options{})
 	var out strings.Builder

@@ -107,6 +107,8 @@ func Collect(ctx context.Context, store Store, request Request) (Collected, erro
 	if err := c.count(ctx, store, c.foreign); err != nil {
 		return c, err
 	}
+	// One from before 1.113 notes nothing, but counts days, which no other store does.
+	c.foreign = c.foreign && (c.Day == nil || c.Day.HeadStats != nil)
 	c.self(ctx, store)
 	return c, ctx.Err()
 }
