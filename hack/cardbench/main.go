@@ -125,10 +125,14 @@ func bench(ctx context.Context, o options, stderr io.Writer) (rows, error) {
 			return table, err
 		}
 		table = append(table, ten.rows(0, largePeakMiB)...)
+		budget := 0.0
+		if shape.Metrics > 1 {
+			budget = mostOfMillion // one metric is one request, and takes the store as long as it takes
+		}
 		table = append(table, row{
 			what: "report, of that of a million", metrics: shape.Metrics, series: shape.Series(), seconds: ten.report.seconds(),
 			median: process.Median(ten.report.took).Seconds(), ratio: ten.report.seconds() / million.report.seconds(),
-			budget: mostOfMillion, runs: largeRuns,
+			budget: budget, runs: largeRuns,
 		})
 	}
 	return table, nil

@@ -141,28 +141,31 @@ func (c *Collected) note(err error, what string) bool {
 // listed is as many entries as VictoriaMetrics gives at most.
 const listed = 1000
 
-func (c *Collected) days(ctx context.Context, store Store) {
-	_, to := c.Request.Window()
-	day := to.Truncate(24 * time.Hour)
-	ask := func(day time.Time, what string) *victoriametrics.TSDBStatus {
-		status, err := store.Status(ctx, victoriametrics.StatusRequest{Date: day, Top: listed, Match: c.Request.Match})
-		if !c.note(err, what) {
-			return nil
-		}
-		if status.Partial {
-			c.Notes = append(c.Notes, what+": a part of the store did not answer")
-		}
-		return &status
-	}
-	if c.Day = ask(day, "the counts of the day"); c.Day == nil {
-		return
-	}
-	if c.Day.HeadStats != nil {
+func (c *Collected) today(ctx context.Context, store Store) {
+	if c.Day = c.status(ctx, store, 0, "the counts of the day"); c.Day != nil && c.Day.HeadStats != nil {
 		c.ofHead()
-		return
 	}
-	c.Yesterday = ask(day.AddDate(0, 0, -1), "the counts of the day before")
-	c.DayBefore = ask(day.AddDate(0, 0, -2), "the counts of two days before")
+}
+
+func (c *Collected) daysBefore(ctx context.Context, store Store) {
+	if c.Day != nil && c.Day.HeadStats == nil {
+		c.Yesterday = c.status(ctx, store, 1, "the counts of the day before")
+		c.DayBefore = c.status(ctx, store, 2, "the counts of two days before")
+	}
+}
+
+// status are the counts of a day so many before that of the request, nil where the store does not tell.
+func (c *Collected) status(ctx context.Context, store Store, before int, what string) *victoriametrics.TSDBStatus {
+	_, to := c.Request.Window()
+	day := to.Truncate(24*time.Hour).AddDate(0, 0, -before)
+	status, err := store.Status(ctx, victoriametrics.StatusRequest{Date: day, Top: listed, Match: c.Request.Match})
+	if !c.note(err, what) {
+		return nil
+	}
+	if status.Partial {
+		c.Notes = append(c.Notes, what+": a part of the store did not answer")
+	}
+	return &status
 }
 
 // ofHead keeps what Prometheus counts, where it is about the series of the request: it knows no days and no selectors. A Thanos
@@ -220,23 +223,30 @@ func (c *Collected) occurs(label string) bool {
 	return len(c.Day.ByLabel) >= listed || slices.ContainsFunc(c.Day.ByLabel, has)
 }
 
-// count asks for the store's own counts while the store sorts the list of its series, of which it writes none before.
+// count asks how many series there are, because a large store is asked for them in portions, and for the rest of the store's own counts
+// while it sorts the list, of which it writes none before.
 func (c *Collected) count(ctx context.Context, store Store, byMetric bool) error {
 	own := Collected{Request: c.Request, BySource: c.BySource}
 	known := make(chan struct{})
 	var asked sync.WaitGroup
 	asked.Go(func() {
-		own.days(ctx, store)
+		own.today(ctx, store)
 		close(known)
+		own.daysBefore(ctx, store)
 		own.sources(ctx, store)
 	})
 	closely := func(metric string) bool {
 		<-known
 		return own.Day == nil || c.Request.closely(own.Day, metric)
 	}
-	err := c.list(ctx, store, closely, byMetric)
+	listing := victoriametrics.SeriesRequest{ByMetric: byMetric}
+	if !byMetric {
+		<-known
+		listing.Size = sizes(own.Day)
+	}
+	err := c.list(ctx, store, closely, listing)
 	if errors.Is(err, ErrUngrouped) && !byMetric {
-		err = c.list(ctx, store, closely, true)
+		err = c.list(ctx, store, closely, victoriametrics.SeriesRequest{ByMetric: true})
 	}
 	asked.Wait()
 	c.Day, c.Yesterday, c.DayBefore = own.Day, own.Yesterday, own.DayBefore
@@ -251,15 +261,37 @@ func (c *Collected) count(ctx context.Context, store Store, byMetric bool) error
 	return nil
 }
 
+// manySeries are asked for in portions. Fewer are not worth the request for the names.
+const manySeries = 2_000_000
+
+// sizes tells how many series a metric of a large store has, at most: one that is not listed has no more than the last that is. It is
+// nil for a store that is not large, or not known to be.
+func sizes(day *victoriametrics.TSDBStatus) func(metric string) uint64 {
+	if day == nil || day.Series < manySeries || len(day.ByMetric) == 0 {
+		return nil
+	}
+	last, known := day.ByMetric[len(day.ByMetric)-1].Value, map[string]uint64{}
+	for _, metric := range day.ByMetric {
+		known[metric.Name] = metric.Value
+	}
+	return func(metric string) uint64 {
+		if size, listed := known[metric]; listed {
+			return size
+		}
+		return last
+	}
+}
+
 // list counts the series.
-func (c *Collected) list(ctx context.Context, store Store, closely func(metric string) bool, byMetric bool) (err error) {
+func (c *Collected) list(ctx context.Context, store Store, closely func(metric string) bool, listing victoriametrics.SeriesRequest) (err error) {
 	counter := Counter{Samples: c.Request.Samples, Closely: closely}
 	match := c.Request.Match
 	if len(match) == 0 {
 		match = []string{victoriametrics.EverySeries}
 	}
-	from, to := c.Request.Window()
-	c.Stream, err = store.Series(ctx, victoriametrics.SeriesRequest{Match: match, From: from, To: to, ByMetric: byMetric}, counter.Add)
+	listing.Match = match
+	listing.From, listing.To = c.Request.Window()
+	c.Stream, err = store.Series(ctx, listing, counter.Add)
 	c.Metrics, c.Rest = counter.Finish()
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -76,6 +77,7 @@ func compareStore(ctx context.Context, t *testing.T, store *storetest.Store, req
 	assert.Equal(t, total, written, "%v", request.Match)
 	assert.Equal(t, collected.Stream.Series, int64(total), "%v", request.Match)
 	assert.Equal(t, len(collected.Metrics), len(byMetric), "%v", request.Match)
+	comparePortions(ctx, t, client, request, collected)
 	for _, metric := range collected.Metrics {
 		metric = inLatin1(metric)
 		compareLabels(t, metric, byMetric[metric.Name])
@@ -87,6 +89,24 @@ func compareStore(ctx context.Context, t *testing.T, store *storetest.Store, req
 		comparePairs(t, metric, byMetric[metric.Name])
 	}
 	return total - len(byMetric[""])
+}
+
+// comparePortions asks for each metric by itself, as a large store is asked for some at a time.
+func comparePortions(ctx context.Context, t *testing.T, client *victoriametrics.Client, request cardinality.Request, collected cardinality.Collected) {
+	t.Helper()
+	portions := victoriametrics.SeriesRequest{Match: request.Match, Size: func(string) uint64 { return math.MaxUint32 }}
+	if len(portions.Match) == 0 {
+		portions.Match = []string{victoriametrics.EverySeries}
+	}
+	portions.From, portions.To = request.Window()
+	counter := cardinality.Counter{Samples: request.Samples, Closely: func(string) bool { return request.Top > 0 }}
+	stream, err := client.Series(ctx, portions, counter.Add)
+	assert.NilError(t, err, "%v", request.Match)
+	assert.Equal(t, stream.Series, collected.Stream.Series, "%v", request.Match)
+	metrics, _ := counter.Finish()
+	byName := func(a, b cardinality.MetricCount) int { return strings.Compare(a.Name, b.Name) }
+	slices.SortFunc(metrics, byName)
+	assert.DeepEqual(t, metrics, slices.SortedFunc(slices.Values(collected.Metrics), byName))
 }
 
 // exported are the series of an export by metric.

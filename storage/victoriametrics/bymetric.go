@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -23,12 +24,16 @@ const (
 	groupedBytes = 16 << 20
 )
 
+// portionSeries are about so many as one request of several asks for.
+const portionSeries = 500_000
+
 // errRoom is for the series of some metrics that do not fit into memory together.
 var errRoom = errors.New("the series of these metrics take too much memory")
 
 // byMetric lists series in the order of metrics from a store that has another: Prometheus lists them as they came, or by all of
 // their labels, of which those with capitals sort before __name__. The names are asked for first, then the series of some metrics
-// at a time, which are put in order in memory. Where they are too many for that, each metric streams by itself.
+// at a time, which are put in order in memory. Where they are too many for that, each metric streams by itself. A store that has the
+// order, but too many series for one request, is asked for some metrics at a time as well (SeriesRequest.Size).
 type byMetric struct {
 	*Client
 	request   SeriesRequest
@@ -51,6 +56,9 @@ func (l *byMetric) all(ctx context.Context) error {
 	names, err := l.names(ctx)
 	if err != nil {
 		return err
+	}
+	if !l.request.ByMetric {
+		return l.portions(ctx, names)
 	}
 	for atOnce := metricsAtOnce / 4; len(names) > 0; {
 		some := names[:fitting(names, atOnce)]
@@ -101,6 +109,62 @@ func fitting(names []string, most int) int {
 	return most
 }
 
+// portions are of a store that has the order of metrics itself. It writes nothing before it has collected and sorted all, so while one
+// is read it prepares the next, and no more than that: a VictoriaMetrics with one processor answers two requests at a time.
+func (l *byMetric) portions(ctx context.Context, names []string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ahead := make(chan prepared)
+	go l.prepare(ctx, names, ahead)
+	for next := range ahead {
+		if next.err != nil {
+			return next.err
+		}
+		if err := l.read(next.answer, l.yield); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// prepared is an answer that has begun, or why it did not.
+type prepared struct {
+	answer *answer
+	err    error
+}
+
+// prepare ends with the context, with an error, or when all portions were taken.
+func (l *byMetric) prepare(ctx context.Context, names []string, into chan<- prepared) {
+	defer close(into)
+	for len(names) > 0 {
+		some := names[:l.portion(names)]
+		names = names[len(some):]
+		answer, err := l.open(ctx, pathSeries, l.asking(some))
+		select {
+		case into <- prepared{answer, err}:
+		case <-ctx.Done():
+			if err == nil {
+				_ = answer.Close() // nobody reads it
+			}
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// portion is how many of the names have as many series together as one request asks for. It is one at least.
+func (l *byMetric) portion(names []string) int {
+	most, series := fitting(names, len(names)), uint64(0)
+	for i, name := range names[:most] {
+		if series += l.request.Size(name); i > 0 && series > portionSeries {
+			return i
+		}
+	}
+	return most
+}
+
 // together yields the series of some metrics in their order, or none and errRoom.
 func (l *byMetric) together(ctx context.Context, names []string) error {
 	if len(names) == 1 {
@@ -123,11 +187,25 @@ func (l *byMetric) oneByOne(ctx context.Context, names []string) error {
 }
 
 func (l *byMetric) list(ctx context.Context, yield func(labels []Label) error, names ...string) error {
+	answer, err := l.open(ctx, pathSeries, l.asking(names))
+	if err != nil {
+		return err
+	}
+	return l.read(answer, yield)
+}
+
+func (l *byMetric) asking(names []string) url.Values {
 	query := l.request.window()
 	for _, one := range l.selectors {
 		query.Add("match[]", one.named(names).String())
 	}
-	stream, err := l.streamSeries(ctx, query, yield)
+	return query
+}
+
+// read passes on the series of an answer, and closes it.
+func (l *byMetric) read(answer *answer, yield func(labels []Label) error) error {
+	defer answer.Close()
+	stream, err := DecodeSeries(answer, l.Limits, yield)
 	if errors.Is(err, errRoom) {
 		stream.Series = 0 // none was passed on
 	}

@@ -205,6 +205,77 @@ func TestSeriesByMetricKeepsWhatIsSaidBesides(t *testing.T) {
 	assert.Assert(t, errors.As(err, &limit) && limit.What == "series", "%v", err)
 }
 
+// A store that lists by metric is asked for some whole metrics at a time, about half a million series.
+func TestSeriesInPortions(t *testing.T) {
+	store := &mixing{t: t}
+	for i := range 40 {
+		store.series = append(store.series, map[string]string{"__name__": fmt.Sprintf("m%02d", i/4), "n": fmt.Sprintf("%02d", i)})
+	}
+	server := httptest.NewServer(store)
+	defer server.Close()
+	client := &victoriametrics.Client{BaseURL: server.URL, HTTP: server.Client()}
+	for _, tc := range []struct {
+		size     uint64
+		requests int
+	}{{200_000, 5}, {5_000_000, 10}, {1, 1}} {
+		store.requests = 0
+		var came []string
+		stream, err := client.Series(t.Context(), victoriametrics.SeriesRequest{
+			Match: []string{victoriametrics.EverySeries}, Size: func(string) uint64 { return tc.size },
+		}, func(labels []victoriametrics.Label) error {
+			came = append(came, fmt.Sprintf("%s=%s,%s=%s", labels[0].Name, labels[0].Value, labels[1].Name, labels[1].Value))
+			return nil
+		})
+		assert.NilError(t, err)
+		assert.Equal(t, stream.Series, int64(40))
+		assert.DeepEqual(t, came, words(store.series))
+		assert.Equal(t, store.requests, tc.requests+1, "and one for the names")
+	}
+}
+
+// The next portion is prepared while one is read: it must not outlive a list that ends early.
+func TestPortionsEndEarly(t *testing.T) {
+	store := &mixing{t: t}
+	for i := range 40 {
+		store.series = append(store.series, map[string]string{"__name__": fmt.Sprintf("m%02d", i/4), "n": strconv.Itoa(i)})
+	}
+	full := errors.New("enough")
+	for name, tc := range map[string]struct {
+		failing int // of the requests for series, from 1
+		enough  int
+		want    string
+	}{
+		"the store fails":  {3, 100, "/api/v1/series answered 500: broken"},
+		"the reader fails": {0, 6, "enough"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/api/v1/series" {
+					if asked++; asked == tc.failing {
+						http.Error(w, "broken", http.StatusInternalServerError)
+						return
+					}
+				}
+				store.ServeHTTP(w, r)
+			}))
+			client := &victoriametrics.Client{BaseURL: server.URL, HTTP: server.Client()}
+			came := 0
+			_, err := client.Series(t.Context(), victoriametrics.SeriesRequest{
+				Match: []string{victoriametrics.EverySeries}, Size: func(string) uint64 { return 5_000_000 },
+			}, func([]victoriametrics.Label) error {
+				if came++; came == tc.enough {
+					return full
+				}
+				return nil
+			})
+			assert.Error(t, err, tc.want)
+			server.Close() // waits for each request
+			assert.Assert(t, asked <= 4, "%d requests", asked)
+		})
+	}
+}
+
 func TestSeriesEndWithTheMillisecond(t *testing.T) {
 	var asked url.Values
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
