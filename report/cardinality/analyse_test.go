@@ -37,7 +37,9 @@ type store struct {
 	self    map[string]float64 // by a part of the expression
 	days    map[string]map[string]uint64
 	partial bool
+	counted uint64           // series that it says it has of each metric, beside those it has
 	fail    map[string]error // by what is asked
+	listed  victoriametrics.SeriesRequest
 	mu      sync.Mutex
 	asked   []string
 }
@@ -96,7 +98,8 @@ func (s *store) Status(_ context.Context, request victoriametrics.StatusRequest)
 		}
 	}
 	for _, name := range keys(metrics) {
-		add(&status.ByMetric, name, metrics[name])
+		add(&status.ByMetric, name, metrics[name]+s.counted)
+		status.Series += s.counted
 	}
 	slices.SortStableFunc(status.ByMetric, func(a, b victoriametrics.Count) int { return int(b.Value) - int(a.Value) })
 	for _, name := range keys(labels) {
@@ -120,8 +123,9 @@ func keys[T any](of map[string]T) []string {
 }
 
 func (s *store) Series(
-	_ context.Context, _ victoriametrics.SeriesRequest, yield func([]victoriametrics.Label) error,
+	_ context.Context, request victoriametrics.SeriesRequest, yield func([]victoriametrics.Label) error,
 ) (victoriametrics.Stream, error) {
+	s.listed = request
 	sorted := slices.Clone(s.series)
 	slices.SortStableFunc(sorted, func(a, b series) int { return strings.Compare(a["__name__"], b["__name__"]) })
 	for _, one := range sorted {
@@ -355,6 +359,23 @@ func TestOldVictoriaMetricsIsNoOtherStore(t *testing.T) {
 	assert.DeepEqual(t, report.Notes, []string{"what queries have read: this store does not tell"})
 	assert.Assert(t, !report.Exactly)
 	assert.Assert(t, report.Summary.ActiveSeries != nil && report.Summary.SeriesYesterday != nil)
+}
+
+// A large store would hold and sort all of its series for one request.
+func TestLargeStoreIsAskedInPortions(t *testing.T) {
+	s := shop()
+	ask := func(match ...string) victoriametrics.SeriesRequest {
+		_, err := cardinality.Collect(t.Context(), s, cardinality.Request{Now: now(), Top: 10, Match: match})
+		assert.NilError(t, err)
+		return s.listed
+	}
+	assert.Assert(t, ask().Size == nil, "a small one")
+	s.counted = 2_000_000
+	size := ask().Size
+	assert.Assert(t, size != nil && size("requests_total") > s.counted && size("not listed") >= s.counted)
+	assert.Assert(t, ask(`{job="shop"}`).Size == nil, "the store refuses to look for the names of so many")
+	s.fail = map[string]error{"status": errors.New("too slow")}
+	assert.Assert(t, ask().Size == nil, "not known to be large")
 }
 
 func TestEmptyStore(t *testing.T) {

@@ -242,7 +242,11 @@ func (c *Collected) count(ctx context.Context, store Store, byMetric bool) error
 	listing := victoriametrics.SeriesRequest{ByMetric: byMetric}
 	if !byMetric {
 		<-known
-		listing.Size = sizes(own.Day)
+		// With a selector a store looks through all series that match for their names, and refuses that from a million on
+		// (-search.maxLabelsAPISeries).
+		if len(c.Request.Match) == 0 {
+			listing.Size = sizes(own.Day)
+		}
 	}
 	err := c.list(ctx, store, closely, listing)
 	if errors.Is(err, ErrUngrouped) && !byMetric {
