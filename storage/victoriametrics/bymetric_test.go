@@ -252,7 +252,8 @@ func TestPortionsEndEarly(t *testing.T) {
 			asked := 0
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/api/v1/series" {
-					if asked++; asked == tc.failing {
+					asked++
+					if asked == tc.failing {
 						http.Error(w, "broken", http.StatusInternalServerError)
 						return
 					}
@@ -264,7 +265,8 @@ func TestPortionsEndEarly(t *testing.T) {
 			_, err := client.Series(t.Context(), victoriametrics.SeriesRequest{
 				Match: []string{victoriametrics.EverySeries}, Size: func(string) uint64 { return 5_000_000 },
 			}, func([]victoriametrics.Label) error {
-				if came++; came == tc.enough {
+				came++
+				if came == tc.enough {
 					return full
 				}
 				return nil
