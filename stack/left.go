@@ -61,10 +61,11 @@ func (m *Manager) RemoveLeftovers(ctx context.Context, name string) error {
 	return m.removeProbes(ctx, name, isLeft)
 }
 
-// RemoveUnlocked is RemoveLeftovers for who has the stack's lock: a VolumeHolder is of a process that was killed as well.
+// RemoveUnlocked is for who has the stack's lock and is about to change it: a VolumeHolder is of a process that was killed, and a proof
+// most likely of an up that was. Only a watch goes on, which is for seeing what a change does.
 func (m *Manager) RemoveUnlocked(ctx context.Context, name string) error {
 	return m.removeProbes(ctx, name, func(item container.Summary, now time.Time) bool {
-		return item.Labels[ProbeLabel] == volumeProbe || isLeft(item, now)
+		return item.Labels[UntilLabel] != attended || isLeft(item, now)
 	})
 }
 

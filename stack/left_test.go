@@ -38,7 +38,11 @@ func TestProbeOfAKilledProcessIsLeft(t *testing.T) {
 	assert.NilError(t, err)
 	assertLeft(t, manager, "unnamed-12")
 	assert.NilError(t, manager.RemoveLeftovers(t.Context(), "telemetry"))
-	assertLeft(t, manager)
+	assert.Equal(t, len(engine.Containers()), 11)
+
+	// An up that was interrupted during its proof may have left one whose time is not over; the next finds no more than its own.
+	assert.NilError(t, manager.RemoveUnlocked(t.Context(), "telemetry"))
+	assert.Equal(t, len(engine.Containers()), 10)
 }
 
 // A volume of a large stack is copied for longer than any proof takes.
