@@ -8,14 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"strconv"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 
 	"github.com/docker-telemetry/docker-telemetry/hack/series"
 	"github.com/docker-telemetry/docker-telemetry/storage/victoriametrics"
@@ -71,7 +68,7 @@ func (t told) write(out io.Writer) {
 // fillHistory writes what the stores and the agent told of themselves since a time: of VictoriaMetrics those series that it has
 // now, which a report asks for over weeks, and the rest by hand.
 func fillHistory(ctx context.Context, store *storetest.Store, since, now time.Time, streams int) error {
-	page, err := ownPage(ctx, store)
+	page, err := store.Metrics(ctx)
 	if err != nil {
 		return err
 	}
@@ -86,20 +83,6 @@ func fillHistory(ctx context.Context, store *storetest.Store, since, now time.Ti
 	}()
 	err = store.Import(ctx, "/api/v1/import", read)
 	return errors.Join(err, read.Close(), store.Flush(ctx))
-}
-
-func ownPage(ctx context.Context, store *storetest.Store) (map[string]*dto.MetricFamily, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, store.URL+"/metrics", http.NoBody)
-	if err != nil {
-		return nil, err
-	}
-	response, err := store.HTTP.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	return parser.TextToMetricFamilies(response.Body)
 }
 
 // ofVictoriaMetrics grow from nothing to a size. What was refused does not grow.

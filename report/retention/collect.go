@@ -118,8 +118,7 @@ func (c *Collected) missed(err error, what string) bool {
 		return false
 	}
 	c.Notes = append(c.Notes, what+": "+victoriametrics.Reason(err))
-	var answer *victoriametrics.StatusError
-	c.Incomplete = c.Incomplete || !errors.As(err, &answer) || !answer.Missing()
+	c.Incomplete = c.Incomplete || !victoriametrics.Missing(err)
 	return true
 }
 

@@ -193,19 +193,24 @@ func (s *Store) Flush(ctx context.Context) error {
 	}
 }
 
-// missing is how many of the samples that were taken are in no part. Those that left one again, by retention, are not missed.
-func (s *Store) missing(ctx context.Context) (float64, error) {
+// Metrics are those that the store shows of itself, up to a second old.
+func (s *Store) Metrics(ctx context.Context) (map[string]*dto.MetricFamily, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/metrics", http.NoBody)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	response, err := s.HTTP.Do(request)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer response.Body.Close()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
-	page, err := parser.TextToMetricFamilies(response.Body)
+	return parser.TextToMetricFamilies(response.Body)
+}
+
+// missing is how many of the samples that were taken are in no part. Those that left one again, by retention, are not missed.
+func (s *Store) missing(ctx context.Context) (float64, error) {
+	page, err := s.Metrics(ctx)
 	if err != nil {
 		return 0, err
 	}
